@@ -1,0 +1,378 @@
+"""The `course` command: what a student runs, and thin wrappers around what instructors run."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from course import __version__
+from course.errors import CourseError
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        0: done; 1: something that was checked is not right; 2: the command could not be
+        carried out; 130: interrupted.
+    """
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    try:
+        return args.run(args)
+    except CourseError as error:
+        print(f"course: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("course: interrupted; files are written whole or not at all", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog="course",
+        description="The AIOps course. Students: lab, check, progress, data. "
+        "Instructors, in a checkout: build, audit, grade, bundle.",
+        epilog="`course COMMAND --help` shows options and examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"aiops-course {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    lab = _add(
+        commands, "lab", _lab, "prepare the workspace and open JupyterLab",
+        ["course lab", "course lab --month 3 --no-browser", "course lab --port 9000"],
+    )  # fmt: skip
+    lab.add_argument("--month", help="month to open; by default the first one")
+    lab.add_argument("--no-browser", action="store_true", help="print the address only")
+    lab.add_argument("--port", type=_port, help="by default the first free one from 8888 on")
+    lab.add_argument("--prepare-only", action="store_true", help="do not start JupyterLab")
+    _add_workspace(lab)
+
+    check = _add(
+        commands, "check", _check, "run the visible checks of a month on your notebook",
+        ["course check 3", "course check 3 --exercise robust-z"],
+    )  # fmt: skip
+    check.add_argument("month", help="number or name of the month")
+    check.add_argument("--exercise", help="id of one exercise")
+    _add_workspace(check)
+
+    progress = _add(
+        commands, "progress", _progress, "show what you have passed so far", ["course progress"]
+    )
+    _add_workspace(progress)
+
+    _add_data(commands)
+    _add_instructor(commands)
+    return parser
+
+
+def _add_data(commands: Any) -> None:
+    data = _add(
+        commands, "data", None, "list, fetch and verify data sets",
+        ["course data list", "course data fetch nab", "course data verify"],
+    )  # fmt: skip
+    actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add(actions, "list", _data_list, "list embedded and public data sets", ["course data list"])
+    fetch = _add(
+        actions, "fetch", _data_fetch, "download a public data set", ["course data fetch nab"]
+    )
+    fetch.add_argument("name", help="its name in `course data list`")
+    _add(
+        actions, "verify", _data_verify, "check the embedded data's hashes", ["course data verify"]
+    )
+    _add(actions, "build", _data_build, "record the embedded data again", ["course data build"])
+
+
+def _add_instructor(commands: Any) -> None:
+    build = _add(
+        commands, "build", _build, "make notebooks and releases from the lessons",
+        ["course build", "course build 3 --force", "course build --check"],
+    )  # fmt: skip
+    build.add_argument("month", nargs="?", help="one month; by default all")
+    build.add_argument("--check", action="store_true", help="only say what has drifted")
+    build.add_argument("--force", action="store_true", help="run notebooks that have not changed")
+
+    audit = _add(
+        commands, "audit", _audit, "prove the checks: reference, release, wrong answers, margins",
+        ["course audit 3", "course audit --seeds 2"],
+    )  # fmt: skip
+    audit.add_argument("month", nargs="?", help="one month; by default all")
+    audit.add_argument("--seeds", type=_positive, default=20, help="secrets to try (20)")
+
+    grade = _add(
+        commands, "grade", _grade, "grade what was submitted, in a sandbox",
+        ["course grade 3", "course grade month-03-anomaly-detection --student ada"],
+    )  # fmt: skip
+    grade.add_argument("month", help="number or name of the month")
+    grade.add_argument("--student", help="one student; by default all")
+    grade.add_argument("--jobs", type=_positive, help="submissions graded at a time")
+    grade.add_argument(
+        "--unsafe", action="store_true", help="without a sandbox: only for notebooks you trust"
+    )
+
+    bundle = _add(
+        commands, "bundle", _bundle, "pack what a student gets into one zip file",
+        ["course bundle", "course bundle dist/aiops-course-student.zip"],
+    )  # fmt: skip
+    bundle.add_argument("out", nargs="?", type=Path, help="by default below dist/")
+
+
+def _add(
+    commands: Any, name: str, run: Command | None, summary: str, examples: list[str]
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if run is not None:
+        parser.set_defaults(run=run)
+    return parser
+
+
+def _add_workspace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workspace", type=Path, metavar="DIR", help="folder of your notebooks (workspace/)"
+    )
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{value} is no port; take one from 1 to 65535")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is too small; at least 1")
+    return value
+
+
+# --- students ---------------------------------------------------------------------------------
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from course.workspace import files, lab, syllabus
+
+    months = syllabus.months()
+    release = syllabus.release_folder()
+    month = syllabus.month(args.month) if args.month else _first_released(months, release)
+    workspace = _workspace(args)
+    outcomes = files.prepare(workspace, release)
+    print(f"workspace: {workspace}")
+    for outcome in outcomes:
+        if outcome.action in {"updated", "beside"}:
+            print(outcome)
+    if args.prepare_only:
+        return OK
+    command = lab.lab_command(
+        workspace, month.notebook_file, port=args.port, browser=not args.no_browser
+    )
+    environment = lab.lab_environment(lab.write_settings(workspace))
+    print(f"JupyterLab opens {month.notebook_file}; stop it with Ctrl-C")
+    return lab.start(command, environment, workspace)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from course.workspace import check, syllabus
+
+    month = syllabus.month(args.month)
+    workspace = _workspace(args)
+    results = check.run_checks(
+        workspace, month, only=args.exercise, release=syllabus.release_folder()
+    )
+    check.save_results(workspace, month, results)
+    rows = [
+        (result.exercise, f"{result.points:g}", result.status, _first_line(result.message))
+        for result in results
+    ]
+    _print_table(("exercise", "points", "check", "message"), rows)
+    passed = [result for result in results if result.status == "pass"]
+    possible = sum(result.points for result in results)
+    print(
+        f"\n{len(passed)} of {len(results)} visible checks pass: exercises worth "
+        f"{sum(result.points for result in passed):g} of {possible:g} points. "
+        "The grade comes from hidden checks on unseen data."
+    )
+    return OK if len(passed) == len(results) else FAILED
+
+
+def _progress(args: argparse.Namespace) -> int:
+    from course.workspace import syllabus
+    from course.workspace.progress import progress
+
+    rows = []
+    for state in progress(_workspace(args), syllabus.months()):
+        exercises = len(state.month.exercises)
+        graded = f"{state.graded[0]:g} / {state.graded[1]:g}" if state.graded else "-"
+        opened = "yes" if state.opened else "no"
+        passed = f"{state.passed} / {exercises}"
+        worth = f"{state.points_passed:g} / {state.month.points:g}"
+        rows.append((str(state.month.number), state.month.title, opened, passed, worth, graded))
+    _print_table(("month", "title", "opened", "checks passed", "worth", "graded"), rows)
+    return OK
+
+
+def _data_list(args: argparse.Namespace) -> int:
+    from course import telemetry
+    from course.telemetry import public
+
+    print("embedded:")
+    for name in telemetry.names():
+        print(f"  {name}")
+    print("public (course data fetch NAME):")
+    for name in public.names():
+        print(f"  {name}")
+    return OK
+
+
+def _data_fetch(args: argparse.Namespace) -> int:
+    from course.telemetry import public
+
+    print(public.fetch(args.name))
+    return OK
+
+
+def _data_verify(args: argparse.Namespace) -> int:
+    from course import telemetry
+
+    problems = telemetry.verify()
+    return _report(problems, "all embedded data sets have the recorded hashes")
+
+
+def _data_build(args: argparse.Namespace) -> int:
+    from course.telemetry import build
+
+    build.build()
+    return OK
+
+
+# --- instructors ------------------------------------------------------------------------------
+
+
+def _build(args: argparse.Namespace) -> int:
+    _need("authoring", "build")
+    from course.authoring import build
+    from course.lessons import months
+
+    layout = build.Layout.of_checkout()
+    chosen = _months(args.month)
+    if args.check:
+        problems = build.check_syllabus(months(), layout)
+        for month in chosen:
+            problems += build.check(month, layout)
+        return _report(problems, f"{len(chosen)} month(s): notebooks and releases are up to date")
+    build.build_syllabus(months(), layout)
+    for month in chosen:
+        print(build.build(month, layout, force=args.force))
+    return OK
+
+
+def _audit(args: argparse.Namespace) -> int:
+    _need("grading", "audit")
+    from course.grading import api
+
+    return OK if api.audit(_months(args.month), seeds=args.seeds) else FAILED
+
+
+def _grade(args: argparse.Namespace) -> int:
+    _need("grading", "grade")
+    from course.grading import api
+
+    (month,) = _months(args.month)
+    return OK if api.grade(month, student=args.student, unsafe=args.unsafe) else FAILED
+
+
+def _bundle(args: argparse.Namespace) -> int:
+    _need("authoring", "bundle")
+    from course.authoring.build import Layout
+    from course.authoring.bundle import bundle
+    from course.lessons import months
+
+    path = bundle(Layout.of_checkout(), months(), args.out)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, no leak")
+    return OK
+
+
+# --- helpers ----------------------------------------------------------------------------------
+
+
+def _need(part: str, command: str) -> None:
+    if importlib.util.find_spec(f"course.{part}") is None:
+        raise CourseError(
+            f"`course {command}` is for instructors: it needs a checkout of the course, "
+            "and this is the student's package"
+        )
+
+
+def _months(which: str | None) -> tuple[Any, ...]:
+    from course.lessons import month, months
+
+    if which is None:
+        return months()
+    try:
+        return (month(which),)
+    except KeyError as error:
+        raise CourseError(error.args[0]) from None
+
+
+def _first_released(months: tuple[Any, ...], release: Path) -> Any:
+    for month in months:
+        if (release / month.notebook_file).is_file():
+            return month
+    raise CourseError(f"no month of the syllabus is in {release}: run `course build`")
+
+
+def _workspace(args: argparse.Namespace) -> Path:
+    from course.workspace.syllabus import default_workspace
+
+    return (args.workspace or default_workspace()).expanduser().resolve()
+
+
+def _report(problems: list[str], fine: str) -> int:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        return FAILED
+    print(fine)
+    return OK
+
+
+def _first_line(text: str, width: int = 100) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, tuple("-" * width for width in widths), *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
