@@ -15,7 +15,6 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from course._kernels import kernel_config
 from course.errors import CourseError
 
 CELL_TIMEOUT_S = 120
@@ -64,7 +63,7 @@ def execute(
             startup_timeout=STARTUP_TIMEOUT_S,
             kernel_name="python3",
             record_timing=False,
-            config=kernel_config(),
+            extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": folder}},
         )
         with client.setup_kernel(env={**os.environ, "PYTHONHASHSEED": "0"}):

@@ -1,0 +1,1 @@
+"""Field studies: a function of one's own on public data, beside published figures."""

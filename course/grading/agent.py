@@ -35,8 +35,15 @@ def serve(request_path: str, answer_path: str, codec_source: str, namespace: dic
         packet = codec.encode(answer)
     except BaseException as error:
         kind = "type" if isinstance(error, codec.CodecError) else type(error).__name__
-        packet = codec.encode({"ok": False, "error": "Untransportable", "message": str(error)[:500],
-                               "kind": kind, "found": type(answer.get("value")).__name__})
+        packet = codec.encode(
+            {
+                "ok": False,
+                "error": "Untransportable",
+                "message": str(error)[:500],
+                "kind": kind,
+                "found": type(answer.get("value")).__name__,
+            }
+        )
     temporary = answer_path + ".part"
     with open(temporary, "wb") as file:
         file.write(packet)
@@ -97,5 +104,10 @@ def _describe(error: BaseException) -> dict:
         message = str(error)
     except BaseException:
         message = ""
-    return {"error": type(error).__name__, "message": message[:2000], "line": line,
-            "text": text[:200], "function": function[:100]}
+    return {
+        "error": type(error).__name__,
+        "message": message[:2000],
+        "line": line,
+        "text": text[:200],
+        "function": function[:100],
+    }

@@ -67,7 +67,9 @@ def encode(value: Any) -> bytes:
     tree = writer.node(value, 0)
     header = json.dumps(tree, allow_nan=False, separators=(",", ":")).encode()
     if len(header) > MAX_HEADER:
-        raise CodecError(f"the value needs {len(header) >> 20} MB of text; {MAX_HEADER >> 20} MB can travel")
+        raise CodecError(
+            f"the value needs {len(header) >> 20} MB of text; {MAX_HEADER >> 20} MB can travel"
+        )
     return b"".join([MAGIC, struct.pack("<Q", len(header)), header, *writer.blob])
 
 
@@ -173,8 +175,12 @@ class _Writer:
         if isinstance(value, pd.Index):
             return {"t": "index", "v": self._index(value, depth + 1)}
         if isinstance(value, pd.api.extensions.ExtensionArray):
-            return {"t": "series", "index": self._index(pd.RangeIndex(len(value)), depth + 1),
-                    "name": None, "v": self._column(pd.Series(value), depth + 1)}
+            return {
+                "t": "series",
+                "index": self._index(pd.RangeIndex(len(value)), depth + 1),
+                "name": None,
+                "v": self._column(pd.Series(value), depth + 1),
+            }
         raise CodecError(f"a {type(value).__name__} cannot travel")
 
     @staticmethod
@@ -190,8 +196,12 @@ class _Writer:
         if value is pd.NaT:
             return {"t": "nat"}
         zone = str(value.tz) if value.tz is not None else None
-        return {"t": "time", "v": int(value.value) if value.unit == "ns" else int(value._value),
-                "unit": value.unit, "tz": zone}
+        return {
+            "t": "time",
+            "v": int(value.value) if value.unit == "ns" else int(value._value),
+            "unit": value.unit,
+            "tz": zone,
+        }
 
     @staticmethod
     def _span(value: Any) -> dict:
@@ -219,8 +229,10 @@ class _Writer:
             values = series.to_numpy(dtype=f"datetime64[{dtype.unit}]")
             return {**self._array(values, depth), "tz": str(dtype.tz)}
         if isinstance(dtype, pd.StringDtype):
-            items = [None if item is None or item is pd.NA or item != item else str.__str__(item)
-                     for item in series.tolist()]
+            items = [
+                None if item is None or item is pd.NA or item != item else str.__str__(item)
+                for item in series.tolist()
+            ]
             self.nodes += len(items)
             return {"t": "text", "items": items}
         if isinstance(dtype, np.dtype):
@@ -228,8 +240,12 @@ class _Writer:
         if dtype.kind in "biuf":
             plain = "float64" if series.isna().any() or dtype.kind == "f" else dtype.kind + "8"
             plain = "bool" if plain == "b8" else plain
-            return self._array(series.to_numpy(dtype=plain, na_value=math.nan) if plain == "float64"
-                               else series.to_numpy(dtype=plain), depth)
+            return self._array(
+                series.to_numpy(dtype=plain, na_value=math.nan)
+                if plain == "float64"
+                else series.to_numpy(dtype=plain),
+                depth,
+            )
         return self._array(series.to_numpy(dtype=object), depth)
 
     def _index(self, index: Any, depth: int) -> dict:
@@ -295,8 +311,10 @@ class _Reader:
 
     def _time(self, node: dict, depth: int) -> pd.Timestamp:
         stamp = pd.Timestamp(np.datetime64(_int64(node["v"]), _match(_UNIT, node["unit"])))
-        return stamp if node["tz"] is None else stamp.tz_localize("UTC").tz_convert(
-            _match(_ZONE, node["tz"])
+        return (
+            stamp
+            if node["tz"] is None
+            else stamp.tz_localize("UTC").tz_convert(_match(_ZONE, node["tz"]))
         )
 
     def _span(self, node: dict, depth: int) -> pd.Timedelta:

@@ -33,6 +33,7 @@ from course.scoring.points import (
     point_scores,
 )
 from course.scoring.ranges import range_f1, range_precision, range_recall
+from course.scoring.runlength import average_run_length
 from course.scoring.volume import range_auc_pr, vus_pr
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Weights",
     "alert_intervals",
     "average_precision",
+    "average_run_length",
     "best_f1",
     "event_scores",
     "merge_intervals",

@@ -8,6 +8,7 @@
 ('payment-provider', 'payment', 'checkout', 'gateway')
 """
 
+from course.shop.days import ServiceDay, service_days
 from course.shop.draw import draw_incidents
 from course.shop.faults import FAULTS, FaultType
 from course.shop.recording import Recording
@@ -31,12 +32,14 @@ __all__ = [
     "Recording",
     "Scenario",
     "Service",
+    "ServiceDay",
     "Surge",
     "SurgeType",
     "Topology",
     "Truth",
     "draw_incidents",
     "history",
+    "service_days",
     "simulate",
     "simulate_many",
     "truth",

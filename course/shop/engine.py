@@ -34,31 +34,25 @@ OUTPUTS: tuple[str, ...] = (
     "memory",
     "disk",
     "attempts",  # calls made per call wanted (1: no retries)
-    "passed",  # share of requests that go on to callees
+    "lost",  # share of requests that never go on to callees
+)
+#: What the shop remembers from one minute to the next; all zero is a calm shop.
+MEMORIES: tuple[str, ...] = (
+    "backlog",  # waiting requests or messages
+    "leaked",  # memory not given back, as a fraction of the limit
+    "filled",  # disk not cleaned up, as a fraction of its size
+    "failing",  # failures beyond what callers tolerate: they cause retries
+    "lost",  # share of requests that never went on to callees
+    "stuck",  # milliseconds of waiting for a pool that is nearly used up
+    "restarting",  # minutes until a replica is back
 )
 _FULL = 0.97  # utilisation above which the queue formula hands over to the backlog
-_RESTART_MINUTES = 3
 _TOLERATED = 0.02  # failures below this cause no noticeable retries or loss of onward calls
-
-
-@dataclass
-class State:
-    """What the shop remembers from minute to minute; each array is [scenario, service]."""
-
-    backlog: np.ndarray
-    leaked: np.ndarray
-    filled: np.ndarray
-    failure: np.ndarray
-    passed: np.ndarray
-    downstream: np.ndarray
-    restarting: np.ndarray
-
-    @classmethod
-    def fresh(cls, scenarios: int, services: int) -> State:
-        """A shop with empty queues, just started."""
-        return cls(*(np.zeros((scenarios, services)) for _ in range(4)),
-                   np.ones((scenarios, services)),
-                   *(np.zeros((scenarios, services)) for _ in range(2)))  # fmt: skip
+_RESTART_MINUTES = 3.0
+_HEAP_STRAIN = 0.88  # memory above which garbage collection slows the service
+_DISK_STRAIN = 0.96  # disk above which writes fail
+_RECOVERY = 0.5  # part of a leak that is left a minute after its cause is gone
+_BLOCK = 2048  # scenario-minutes looked at together while the shop is calm
 
 
 @dataclass
@@ -68,8 +62,8 @@ class Controls:
     Attributes
     ----------
     capacity : factor on the replicas
-    admit : share of incoming requests that are let in, the rest is shed with an error
-    restart : True restarts the service in this minute
+    admit : share of incoming requests that are let in (0..1), the rest is shed with an error
+    restart : 1.0 restarts a replica in this minute and gives its leaked memory back
     """
 
     capacity: np.ndarray
@@ -80,7 +74,7 @@ class Controls:
     def neutral(cls, scenarios: int, services: int) -> Controls:
         """Controls that leave everything as it is."""
         shape = (scenarios, services)
-        return cls(np.ones(shape), np.ones(shape), np.zeros(shape, dtype=bool))
+        return cls(np.ones(shape), np.ones(shape), np.zeros(shape))
 
 
 class Engine:
@@ -89,14 +83,14 @@ class Engine:
     Examples
     --------
     >>> engine = Engine()
-    >>> state = State.fresh(1, len(engine.names))
-    >>> outputs = engine.step(state, engine.resting_inputs(1))
+    >>> state, outputs = engine.step(engine.calm(1), engine.resting_inputs(1))
     >>> dict(zip(OUTPUTS, outputs))["rate"].shape
     (1, 19)
     """
 
     def __init__(self, topology: Topology = TOPOLOGY) -> None:
-        self.names = topology.names
+        self._topology = topology
+        self._services = len(topology.services)
         self._calls = np.ascontiguousarray(topology.call_matrix.T)  # [callee, caller]
         self._waits = np.ascontiguousarray(topology.wait_visits)  # [service, callee]
         self._errors = np.ascontiguousarray(topology.error_visits)
@@ -108,11 +102,13 @@ class Engine:
         self._deadline = topology.column("deadline_ms")
         self._limit = topology.column("backlog")
         self._retries = topology.column("retries")
+        self._without_one = 1 - 1 / np.maximum(topology.column("replicas"), 2.0)
         # A message that waits in the broker costs the worker nothing and never times out.
-        in_line = np.array([service.kind != "worker" for service in topology.services])
-        self._queue_ms = 1000.0 * in_line
-        self._restart_share = 1 - 1 / topology.column("replicas")
-        self._topology = topology
+        self._queue_ms = np.array([1000.0 * (s.kind != "worker") for s in topology.services])
+
+    def calm(self, scenarios: int) -> np.ndarray:
+        """State of a calm shop, [memory, scenario, service], in the order of `MEMORIES`."""
+        return np.zeros((len(MEMORIES), scenarios, self._services))
 
     def resting_inputs(self, scenarios: int) -> np.ndarray:
         """Inputs of the mean minute of the week, [input, scenario, service]."""
@@ -125,155 +121,169 @@ class Engine:
         )  # fmt: skip
         return np.repeat(np.stack(rows)[:, None], scenarios, axis=1)
 
-    def settled(self, inputs: np.ndarray) -> State:
-        """State of a shop that has long been running under ``inputs`` [input, scenario, service]."""
-        state = State.fresh(*inputs.shape[1:])
-        for _ in range(3):
-            self.step(state, inputs)
-        state.leaked[:] = 0
-        state.filled[:] = 0
-        return state
-
-    def run(self, inputs: np.ndarray, state: State | None = None) -> np.ndarray:
-        """Run all minutes of ``inputs`` [minute, input, scenario, service].
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        """Run all minutes of ``inputs`` [minute, input, scenario, service] from a calm start.
 
         Returns
         -------
         np.ndarray
             [minute, output, scenario, service], outputs in the order of `OUTPUTS`.
+
+        Notes
+        -----
+        A calm shop remembers nothing, so its next minute does not depend on the one before. All
+        minutes are first stepped as if each began calm; the minutes after one that did not end
+        calm are then stepped in turn, for the scenarios concerned, until they are calm again.
+        This is the same as stepping minute by minute, to the byte, and much faster.
         """
-        state = self.settled(inputs[0]) if state is None else state
-        outputs = np.empty((len(inputs), len(OUTPUTS), *inputs.shape[2:]))
-        step = self.step
-        for minute, now in enumerate(inputs):
-            step(state, now, out=outputs[minute])
+        minutes, _, scenarios, services = inputs.shape
+        outputs = np.empty((minutes, len(OUTPUTS), scenarios, services))
+        after: dict[tuple[int, int], np.ndarray] = {}  # state after minutes that end in trouble
+        block = max(1, _BLOCK // scenarios)
+        for first in range(0, minutes, block):
+            part = inputs[first : first + block]
+            rows = part.swapaxes(0, 1).reshape(len(INPUTS), -1, services)
+            state, out = self.step(self.calm(rows.shape[1]), rows)
+            shape = (len(OUTPUTS), len(part), scenarios, services)
+            outputs[first : first + block] = out.reshape(shape).swapaxes(0, 1)
+            for row in np.flatnonzero(state.any(axis=(0, 2))):
+                minute, scenario = divmod(int(row), scenarios)
+                after[first + minute, scenario] = state[:, row]
+
+        troubled: dict[int, np.ndarray] = {}
+        for minute in range(minutes):
+            if troubled:
+                places = list(troubled)
+                state = np.stack([troubled[place] for place in places], axis=1)
+                state, out = self.step(state, np.ascontiguousarray(inputs[minute][:, places]))
+                outputs[minute][:, places] = out
+                keeps = state.any(axis=(0, 2))
+                stepped = set(places)
+                troubled = {place: state[:, row] for row, place in enumerate(places) if keeps[row]}
+            else:
+                stepped = set()
+            for scenario in range(scenarios):
+                if scenario not in stepped and (minute, scenario) in after:
+                    troubled[scenario] = after[minute, scenario]
         return outputs
 
     def step(
-        self,
-        state: State,
-        inputs: np.ndarray,
-        controls: Controls | None = None,
-        out: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Move ``state`` on by one minute and return the outputs [output, scenario, service].
+        self, state: np.ndarray, inputs: np.ndarray, controls: Controls | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Move the shop on by one minute.
 
         Parameters
         ----------
-        state : State
-            Changed in place.
+        state : np.ndarray
+            [memory, scenario, service] in the order of `MEMORIES`; not changed.
         inputs : np.ndarray
             [input, scenario, service] in the order of `INPUTS`.
         controls : Controls, optional
             Levers pulled in this minute.
-        out : np.ndarray, optional
-            Where to write the outputs.
+
+        Returns
+        -------
+        state, outputs : np.ndarray
+            The state after the minute, and [output, scenario, service] in the order of `OUTPUTS`.
         """
-        out = np.empty((len(OUTPUTS), *inputs.shape[1:])) if out is None else out
-        demand, inject, capacity, service_ms, pool, delay, log_ok, leak, fill, eager, \
-            memory_rest, disk_rest = inputs  # fmt: skip
-        rate, failure, latency, own, busy, pool_use, backlog, memory, disk, attempts, passed = out
+        (demand, inject, capacity, service_ms, pool, delay, log_ok, leak, fill, eager,
+         resting_memory, resting_disk) = inputs  # fmt: skip
+        backlog, leaked, filled, failing, lost, stuck, restarting = state
 
-        memory, disk = self._resources(state, leak, fill, memory_rest, disk_rest, out)
-        strain = np.maximum(memory - 0.88, 0.0)  # a full heap collects garbage all the time
-        service_ms = service_ms * (1 + 12.0 * strain)
-        capacity = capacity / (1 + 12.0 * strain)
-        if state.restarting.any():
-            capacity = np.where(state.restarting > 0, capacity * self._restart_share, capacity)
+        leaked = _accumulate(leaked, leak)
+        filled = _accumulate(filled, fill)
         if controls is not None:
-            capacity = capacity * controls.capacity * np.where(controls.restart, 0.5, 1.0)
+            leaked = leaked * (1 - controls.restart)
+            restarting = np.maximum(restarting, controls.restart)
+        memory = np.minimum(resting_memory + leaked, 1.0)
+        disk = np.minimum(resting_disk + filled, 1.0)
+        strain = 1 + 12.0 * np.maximum(memory - _HEAP_STRAIN, 0.0)
+        down = restarting > 0
+        service_ms = service_ms * strain
+        capacity = capacity / strain * np.where(down, self._without_one, 1.0)
+        if controls is not None:
+            capacity = capacity * controls.capacity
 
-        self._load(state, demand, inject, eager, rate, attempts)
+        rate, attempts = self._load(demand, inject, eager, failing, lost)
         admitted = rate if controls is None else rate * controls.admit
 
         # CPU queue: waiting by utilisation; what is beyond capacity piles up, then is refused.
-        np.divide(admitted, capacity, out=busy)
+        busy = admitted / capacity
         load = np.minimum(busy, _FULL)
         wait = service_ms * load**self._exponent / (self._servers * (1 - load))
-        waiting = state.backlog + (admitted - capacity) * 60.0
-        np.clip(waiting, 0.0, self._limit, out=backlog)
-        refused = np.maximum(waiting - self._limit, 0.0) / (admitted * 60.0 + 1e-9)
-        state.backlog = backlog
+        waiting = np.maximum(backlog + (admitted - capacity) * 60.0, 0.0)
+        backlog = np.minimum(waiting, self._limit)
+        refused = np.minimum((waiting - backlog) / (admitted * 60.0 + 1e-9), 0.99)
+        working = service_ms + wait
+        answer = working + delay + backlog * (self._queue_ms / capacity)
 
         # Worker or connection pool: held while this service works and while it waits for others.
-        held = service_ms + wait + state.downstream
-        np.divide(admitted * held, self._workers * pool * 1000.0, out=pool_use)
-        used = np.minimum(pool_use, _FULL)
-        pool_wait = held * used**self._pool_exponent / (self._workers * pool * (1 - used))
-        short = 0.85 * (1 - 1 / np.maximum(pool_use, 1.0))
+        held = working + _sum_over_callees(answer + stuck, self._waits) - answer - stuck
+        workers = self._workers * pool
+        used = admitted * held / (workers * 1000.0)
+        part = np.minimum(used, _FULL)
+        pool_wait = held * part**self._pool_exponent / (workers * (1 - part))
+        pool_wait = np.minimum(pool_wait, self._deadline)
+        no_worker = 0.85 * (1 - 1 / np.maximum(used, 1.0))
 
-        np.add(service_ms + wait, pool_wait + delay + backlog * (self._queue_ms / capacity), out=own)
-        ratio = own / self._deadline
-        ratio *= ratio
-        ratio *= ratio
-        np.minimum(own, 1.5 * self._deadline, out=own)
-        lost = (1 - np.minimum(refused, 0.99)) * (1 - short)
+        own = np.minimum(answer + pool_wait, 1.5 * self._deadline)
+        lateness = own / self._deadline
+        lateness = lateness * lateness
+        served = (1 - refused) * (1 - no_worker) / (1 + lateness * lateness)
         if controls is not None:
-            lost = lost * np.maximum(controls.admit, 1e-3)
-        disk_trouble = np.maximum(disk - 0.96, 0.0)
-        log_loss = log_ok + np.log1p(ratio) - np.log(lost) + 9.0 * disk_trouble
-        if state.restarting.any():
-            log_loss = log_loss + np.where(state.restarting > 0, 0.05, 0.0)
+            served = served * np.maximum(controls.admit, 1e-3)
+        log_loss = log_ok - np.log(served) + 9.0 * np.maximum(disk - _DISK_STRAIN, 0.0)
+        log_loss = log_loss + np.where(down, 0.05, 0.0)
 
         # Up the call graph: failures multiply, latencies add.
-        log_loss_all = np.add.reduce(log_loss[:, None, :] * self._errors, axis=2)
-        np.subtract(1.0, np.exp(-log_loss_all), out=failure)
-        np.add.reduce(own[:, None, :] * self._waits, axis=2, out=latency)
-        np.subtract(latency, own, out=state.downstream)
-        np.minimum(1.0, np.exp(-log_loss) + _TOLERATED, out=passed)
-        state.failure, state.passed = failure, passed
-        return out
+        failure = 1 - np.exp(-_sum_over_callees(log_loss, self._errors))
+        latency = _sum_over_callees(own, self._waits)
+
+        out_of_memory = memory >= 1.0
+        lost = np.maximum(1 - np.exp(-log_loss) - _TOLERATED, 0.0)
+        after = np.stack((
+            backlog,
+            np.where(out_of_memory, 0.0, leaked),
+            filled,
+            np.maximum(failure - _TOLERATED, 0.0),
+            lost,
+            np.maximum(pool_wait - 0.1 * self._deadline, 0.0),
+            np.where(out_of_memory, _RESTART_MINUTES, np.maximum(restarting - 1.0, 0.0)),
+        ))  # fmt: skip
+        outputs = np.stack((rate, failure, latency, own, busy, used, backlog, memory, disk,
+                            attempts, lost))  # fmt: skip
+        return after, outputs
 
     def _load(
         self,
-        state: State,
         demand: np.ndarray,
         inject: np.ndarray,
         eager: np.ndarray,
-        rate: np.ndarray,
-        attempts: np.ndarray,
-    ) -> None:
-        """Write requests per second and attempts per call: load travels down the call graph.
-
-        rate[j] = (demand entering at j + sum of rate[i] passed[i] calls[i, j]) attempts[j] +
-        inject[j]. ``demand`` already holds the sum for a calm shop, so only the difference is
-        sent down; it is exactly zero where nothing fails.
-        """
-        wish = np.maximum(state.failure - _TOLERATED, 0.0)
-        if not (wish.any() or inject.any() or (state.passed < 1.0).any()):
-            rate[:] = demand
-            attempts[:] = 1.0
-            return
-        np.add(1.0, (self._retries + eager) * wish, out=attempts)
-        retried = attempts - 1.0
-        gone = 1.0 - state.passed
-        base = retried * demand + inject
-        extra = base
-        for _ in range(self._depth):
-            onward = state.passed * extra - gone * demand
-            extra = base + attempts * np.add.reduce(onward[:, None, :] * self._calls, axis=2)
-        np.maximum(demand + extra, 1e-6, out=rate)
-
-    def _resources(
-        self,
-        state: State,
-        leak: np.ndarray,
-        fill: np.ndarray,
-        memory_rest: np.ndarray,
-        disk_rest: np.ndarray,
-        out: np.ndarray,
+        failing: np.ndarray,
+        lost: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Move memory and disk on; a service out of memory is restarted, and the leak starts anew."""
-        state.leaked += leak
-        state.filled += fill
-        memory, disk = out[7], out[8]
-        np.add(memory_rest, state.leaked, out=memory)
-        np.add(disk_rest, state.filled, out=disk)
-        np.minimum(disk, 1.0, out=disk)
-        state.restarting = np.maximum(state.restarting - 1.0, 0.0)
-        full = memory >= 1.0
-        if full.any():
-            state.leaked[full] = 0.0
-            state.restarting[full] = _RESTART_MINUTES
-            np.minimum(memory, 1.0, out=memory)
-        return memory, disk
+        """Return requests per second and attempts per call: load travels down the call graph.
+
+        rate[j] = (demand entering at j + sum over i of rate[i] (1 - lost[i]) calls[i, j])
+        x attempts[j] + inject[j]. ``demand`` already holds the sum for a calm shop, so only the
+        difference is sent down; it is exactly zero where nothing fails.
+        """
+        attempts = 1 + (self._retries + eager) * failing
+        if not (failing.any() or inject.any() or lost.any()):
+            return demand, attempts
+        difference = start = (attempts - 1) * demand + inject
+        for _ in range(self._depth):
+            onward = (1 - lost) * difference - lost * demand
+            difference = start + attempts * _sum_over_callees(onward, self._calls)
+        return np.maximum(demand + difference, 1e-6), attempts
+
+
+def _sum_over_callees(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """weights @ values for each scenario, without BLAS: its sums depend on the batch size."""
+    return np.add.reduce(values[:, None, :] * weights, axis=2)
+
+
+def _accumulate(held: np.ndarray, gained: np.ndarray) -> np.ndarray:
+    """Add what is gained; once nothing is, give back by halves and drop the last crumb."""
+    kept = np.where(gained > 0, held + gained, held * _RECOVERY)
+    return np.where(kept > 1e-4, kept, np.where(gained > 0, kept, 0.0))

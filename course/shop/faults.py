@@ -99,7 +99,9 @@ def _cache_stampede(effects: Effects, strike: Strike) -> None:
     spike = np.exp(-phase / 1.2) * strike.jitter(0.35)
     cold = np.minimum(0.06 + 0.5 * strike.severity * spike, 0.95)
     effects.add_misses(strike.where, strike.place, cold)
-    effects.work[strike.where, strike.place] *= 1 + 0.4 * strike.severity * spike
+    refills = effects.rate[strike.where, strike.place] * 0.4 * cold  # what missed is written anew
+    effects.inject[strike.where, strike.place] += refills
+    effects.work[strike.where, strike.place] *= 1 + 0.9 * strike.severity * spike
 
 
 def _pool_exhaustion(effects: Effects, strike: Strike) -> None:

@@ -19,7 +19,13 @@ _DECIMALS = (6, 6, 2, 2, 4, 4, 4, 1, 5)
 _WAITS_T = TOPOLOGY.wait_visits.T.copy()
 
 
-def observe(seed: int, outputs: np.ndarray, effects: Effects) -> np.ndarray:
+def spread_of_own_time(outputs: np.ndarray, effects: Effects) -> np.ndarray:
+    """Return sigma of the log-normal time that a request spends in a service, [minute, service]."""
+    sigma = np.maximum(TOPOLOGY.column("tail") + effects.tail, 0.05)
+    return sigma + 0.35 * np.minimum(outputs[:, OUTPUTS.index("pool")], 1.0) ** 4
+
+
+def observe(seed: int, outputs: np.ndarray, effects: Effects, sigma: np.ndarray) -> np.ndarray:
     """Return the metrics of one scenario, [minute, service, metric] in the order of `METRICS`.
 
     Parameters
@@ -30,6 +36,8 @@ def observe(seed: int, outputs: np.ndarray, effects: Effects) -> np.ndarray:
         The engine's outputs, [minute, output, service].
     effects : Effects
         The inputs under which the engine ran.
+    sigma : np.ndarray
+        From `spread_of_own_time`.
 
     Notes
     -----
@@ -48,7 +56,7 @@ def observe(seed: int, outputs: np.ndarray, effects: Effects) -> np.ndarray:
     values[..., 0] = count / 60.0
     values[..., 1] = np.minimum(errors, count) / np.maximum(count, 1.0)
 
-    p50, p99 = _quantiles(seed, raw, effects, count)
+    p50, p99 = _quantiles(seed, raw, sigma, count)
     values[..., 2], values[..., 3] = p50, p99
 
     gauge = _normal(seed, seeds.GAUGES, minutes, 4, services)
@@ -56,7 +64,7 @@ def observe(seed: int, outputs: np.ndarray, effects: Effects) -> np.ndarray:
     values[..., 4] = _unit(busy * (1 + 0.03 * gauge[:, 0]) + 0.004 * gauge[:, 0])
     values[..., 5] = _unit(raw["memory"] + 0.06 * busy + 0.004 * gauge[:, 1])
     pool = np.minimum(raw["pool"], 1.0)
-    values[..., 6] = _unit(pool + np.sqrt(pool * (1 - pool) / TOPOLOGY.pool / 4) * gauge[:, 2])
+    values[..., 6] = _unit(pool + np.sqrt(pool * (1 - pool) / TOPOLOGY.pool / 60) * gauge[:, 2])
     values[..., 7] = _queue(raw, gauge[:, 3], effects)
     values[..., 8] = _unit(raw["disk"] + 0.0003 * gauge[:, 1])
     for place, decimals in enumerate(_DECIMALS):
@@ -65,11 +73,9 @@ def observe(seed: int, outputs: np.ndarray, effects: Effects) -> np.ndarray:
 
 
 def _quantiles(
-    seed: int, raw: dict[str, np.ndarray], effects: Effects, count: np.ndarray
+    seed: int, raw: dict[str, np.ndarray], sigma: np.ndarray, count: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     minutes, services = count.shape
-    sigma = np.maximum(TOPOLOGY.column("tail") + effects.tail, 0.05)
-    sigma = sigma + 0.35 * np.minimum(raw["pool"], 1.0) ** 4
     variance = raw["own"] ** 2 * np.expm1(sigma**2)
     spread = np.sqrt(np.log1p((variance @ _WAITS_T) / raw["latency"] ** 2))
     noise = _normal(seed, seeds.QUANTILES, minutes, 2, services)

@@ -35,6 +35,7 @@ class Recording:
     scenario: Scenario
     values: np.ndarray = field(repr=False)
     outputs: np.ndarray = field(repr=False)
+    sigma: np.ndarray = field(repr=False)
     deploys: tuple[Deploy, ...] = field(repr=False, default=())
 
     @cached_property

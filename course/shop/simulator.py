@@ -12,7 +12,7 @@ from course.shop import life, seeds
 from course.shop.effects import Effects
 from course.shop.engine import INPUTS, Engine
 from course.shop.faults import FAULTS, Strike
-from course.shop.observe import observe
+from course.shop.observe import observe, spread_of_own_time
 from course.shop.recording import Recording
 from course.shop.scenario import Deploy, Scenario
 from course.shop.surges import surge_demand, surge_work
@@ -21,6 +21,7 @@ from course.shop.workload import demand, spread
 
 #: Scenario-minutes that go through the engine at once; bounds memory, not results.
 _BATCH_MINUTES = 60_000
+_ENGINE = Engine()
 
 
 def simulate(scenario: Scenario) -> Recording:
@@ -123,12 +124,13 @@ def _run(scenarios: list[Scenario]) -> list[Recording]:
         [engine_inputs(effects, s) for (effects, _), s in zip(prepared, scenarios, strict=True)],
         axis=2,
     )
-    outputs = Engine().run(inputs)
+    outputs = _ENGINE.run(inputs)
     recordings = []
     for place, (scenario, (effects, deploys)) in enumerate(zip(scenarios, prepared, strict=True)):
         own_outputs = np.ascontiguousarray(outputs[:, :, place])
-        values = observe(scenario.seed, own_outputs, effects)
-        recordings.append(Recording(scenario, values, own_outputs, tuple(deploys)))
+        sigma = spread_of_own_time(own_outputs, effects)
+        values = observe(scenario.seed, own_outputs, effects, sigma)
+        recordings.append(Recording(scenario, values, own_outputs, sigma, tuple(deploys)))
     return recordings
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from course._files import sha256, write_atomic
-from course._kernels import kernel_config
 from course.errors import CourseError
 from course.workspace.syllabus import Exercise, Month
 
@@ -192,7 +191,7 @@ def _execute(
         kernel_name="python3",
         allow_errors=True,
         record_timing=False,
-        config=kernel_config(),
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str((workspace / month.notebook_file).parent)}},
     )
     outcome: dict[str, tuple[str, str] | None] = {}

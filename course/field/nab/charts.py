@@ -37,7 +37,13 @@ def plot_study(table: pd.DataFrame, *, group: str = "aws", ax: Axes | None = Non
         label = f"{name} ({row['alerts_per_series_day']:.2f} alerts a day)"
         ax.plot(row["recall"], row["precision"], marker, color=color, ms=9, ls="", label=label)
         ax.plot(
-            row["chance_recall"], row["chance_precision"], marker, color=color, ms=6, mfc="none", ls=""
+            row["chance_recall"],
+            row["chance_precision"],
+            marker,
+            color=color,
+            ms=6,
+            mfc="none",
+            ls="",
         )
     best = rows["precision"].idxmax()
     ax.set(

@@ -75,7 +75,9 @@ def score_series(series: NabSeries, flags: pd.Series) -> dict[str, float]:
     }
 
 
-def chance_series(series: NabSeries, flags: pd.Series, *, shifts: int = _SHIFTS) -> dict[str, float]:
+def chance_series(
+    series: NabSeries, flags: pd.Series, *, shifts: int = _SHIFTS
+) -> dict[str, float]:
     """Expected counts of the same alerts at random times.
 
     The flags of the scored part are rotated by `shifts` evenly spaced offsets, so number, length
@@ -151,10 +153,12 @@ def _scored(series: NabSeries, flags: pd.Series) -> pd.Series:
 
 
 def _spans(intervals: pd.DataFrame) -> _Spans:
-    return _Spans(*(
-        pd.DatetimeIndex(pd.to_datetime(intervals[side], utc=True)).as_unit("ns").asi8
-        for side in ("start", "end")
-    ))
+    return _Spans(
+        *(
+            pd.DatetimeIndex(pd.to_datetime(intervals[side], utc=True)).as_unit("ns").asi8
+            for side in ("start", "end")
+        )
+    )
 
 
 def _merge(times: np.ndarray) -> _Spans:

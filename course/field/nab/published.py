@@ -67,12 +67,8 @@ PUBLISHED: tuple[Published, ...] = (
 # Its exact windows and spans were not recorded; see `course.field.nab.study.compare_recorded`.
 RECORDED_SOURCE = "measured for this course in 2026 on all 17 AWS and all 7 known-cause series"
 RECORDED: dict[tuple[str, str], dict[str, float]] = {
-    ("aws", "static 3 sigma"): {
-        "recall": 0.867, "precision": 0.141, "alerts_per_series_day": 2.06
-    },
-    ("aws", "rolling 6 MAD"): {
-        "recall": 0.833, "precision": 0.160, "alerts_per_series_day": 1.54
-    },
+    ("aws", "static 3 sigma"): {"recall": 0.867, "precision": 0.141, "alerts_per_series_day": 2.06},
+    ("aws", "rolling 6 MAD"): {"recall": 0.833, "precision": 0.160, "alerts_per_series_day": 1.54},
     ("aws", "EWMA 4 sigma"): {"recall": 0.833, "precision": 0.192, "alerts_per_series_day": 1.33},
     ("known_cause", "static 3 sigma"): {"recall": 0.632, "precision": 0.217},
     ("known_cause", "rolling 6 MAD"): {"recall": 0.579, "precision": 0.281},

@@ -10,7 +10,7 @@ reaches that recall, the one with the highest recall. Two ways to say "other":
 
 `budget_threshold` needs no labels at all: it sets a threshold by the number of alerts alone.
 
-The chosen settings are kept in ``chosen.json``; ``python -m course.field.nab --tune`` makes it.
+The chosen settings are kept in ``chosen.json``; ``python -m course.field.nab --tune FILE`` makes it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def settings(family: str) -> list[Robust | Threshold]:
     if family == REFERENCE:
         return [
             Robust(k, days, hourly, time_of_day, habituation, habituation_days, refractory)
-            for days, hourly, time_of_day, (habituation, habituation_days), k, refractory in product(
+            for days, hourly, time_of_day, (
+                habituation,
+                habituation_days,
+            ), k, refractory in product(
                 (1.0, 3.0),
                 (False, True),
                 (False, True),

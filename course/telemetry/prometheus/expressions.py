@@ -85,7 +85,10 @@ SET_OPERATORS = ("and", "or", "unless")
 
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`", re.DOTALL)
 _COMMENT = re.compile(r"#[^\n]*")
-_BARE_DURATION = re.compile(r"[\[:]\s*[\d.]+\s*[\]:]|\boffset\s+-?\s*[\d.]+\s*(?![\d.a-z])")
+_BARE_DURATION = re.compile(
+    r"\[\s*[\d.]+\s*[\]:]|\[[^\[\]]*:\s*[\d.]+\s*\]|\boffset\s+-?\s*[\d.]+\s*(?![\d.a-z])"
+)
+_QUOTED_NAME = re.compile(r"\{\s*\"\"|\{[^{}]*,\s*\"\"\s*[,}=!]")
 _CLASSIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 
 
@@ -228,6 +231,8 @@ def parse_expression(text: str) -> Expr:
     _check_nesting(bare)
     if found := _BARE_DURATION.search(bare):
         raise ValueError(f"duration without a unit in {found.group(0)!r}; write 300s or 5m")
+    if _QUOTED_NAME.search(bare):
+        raise ValueError('a quoted name in { } is not supported; write metric{label="value"}')
     try:
         parsed = promql_parser.parse(text)
     except ValueError as error:

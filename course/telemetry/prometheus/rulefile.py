@@ -275,7 +275,7 @@ def _texts(node: Node | None, where: str) -> dict[str, str]:
     if not isinstance(node, Mapping):
         raise RuleFileError(f"line {node.line}: {where} must be a mapping, found {kind(node)}")
     for key in node.items:
-        if LABEL_NAME.fullmatch(key) is None:
+        if LABEL_NAME.fullmatch(key) is None or key == "__name__":
             raise RuleFileError(
                 f"line {node.lines[key]}: {where}: {key[:40]!r} is not a valid name; "
                 "use letters, digits and `_`, no digit first"

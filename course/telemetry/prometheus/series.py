@@ -107,7 +107,8 @@ def to_series(frame: pd.DataFrame, prefix: str = "shop_") -> pd.DataFrame:
             + (f" with {frame.columns.nlevels} level(s)" if isinstance(frame, pd.DataFrame) else "")
         )
     names = []
-    for service, metric in frame.columns.to_list():
+    for column in frame.columns.to_list():
+        service, metric = tuple(column)
         if re.fullmatch(_NAME, f"{prefix}{metric}", re.ASCII) is None:
             raise ValueError(f"{prefix + str(metric)!r} is not a metric name; change the prefix")
         names.append(

@@ -1,0 +1,1680 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Month 3 · Anomaly detection
+#
+# **03:12, Tuesday.** Your phone rings: *checkout is failing*. You open the shop's dashboard and
+# scroll back. The evening before, at 19:00, the old static alert `cpu > 45 %` had paged the team
+# for a flash sale: more customers, more CPU, nothing wrong. Everybody went to bed annoyed. At 01:40
+# a new cache in the `payment` service began to leak memory. No alert looked at memory, and until
+# 03:00 no customer noticed. Then the kernel killed the first process that ran out of memory, and
+# the static alert on errors finally paged: **92 minutes after the fault began**, and 9 hours after
+# the page that nobody needed.
+#
+# The next cell replays that night.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from course import plots, shop
+
+plots.use_style()
+
+night = shop.Scenario(
+    pd.Timestamp("2026-03-30T14:00Z"),
+    minutes=15 * 60,
+    seed=303,
+    surges=(shop.Surge("flash_sale", start=5 * 60, minutes=75, size=1.0),),
+    faults=(shop.Fault("memory_leak", "payment", start=700, minutes=150, severity=0.35),),
+)
+recording = shop.simulate(night)
+leak = pd.DataFrame([vars(fault) for fault in shop.truth(night)])[["start", "end"]]
+
+figure, axes = plots.grid(3, height=1.7)
+cpu = 100 * recording.service("checkout")["cpu_utilization"]
+memory = 100 * recording.service("payment")["memory_utilization"]
+errors = 100 * recording.service("checkout")["error_ratio"]
+plots.timeline(cpu, ax=axes[0], ylabel="CPU (%)", title="checkout: a flash sale crosses the line")
+axes[0].axhline(45, color=plots.RED, ls="--", lw=1)
+plots.timeline(
+    memory, ax=axes[1], ylabel="memory (%)", events=leak, title="payment: a leak nobody watches"
+)
+plots.timeline(
+    errors, ax=axes[2], ylabel="errors (%)", events=leak, title="checkout: the page comes too late"
+)
+axes[2].axhline(20, color=plots.RED, ls="--", lw=1)
+plt.show()
+
+# %% [markdown]
+# The upper alert is a false alarm, the lower one is late, and the signal that would have told the
+# truth an hour and a half earlier had no alert at all. One fixed line can't do better: what is
+# normal for CPU at 19:00 is abnormal at 03:00, and what matters at 03:00 is on another metric.
+#
+# ## What you will learn
+#
+# | objective | where |
+# |---|---|
+# | understand anomaly detection | sections 1 and 7 |
+# | master time series analysis | sections 2 and 3 |
+# | learn detection algorithms | sections 3 to 6 |
+# | practice with detection tools | sections 5, 8 and 10 |
+#
+# **Milestone:** you can detect anomalies in production systems. You prove it with a detector of
+# your own design on 40 incidents and 30 quiet days that neither you nor it has seen.
+#
+# **Time:** four to eight hours. **You need:** pandas, NumPy, months 1 and 2 or the like.
+#
+# ## How you are graded
+#
+# Each exercise is a function. The cell below it checks a few things at once and tells you what it
+# expected. Passing it is a good sign, but the points come later, from hidden checks that call
+# **your function on telemetry it has never seen**. So write what the text says, not what the
+# visible check happens to test. Three rules hold everywhere:
+#
+# - Times are UTC, samples are one minute apart unless stated, a missing sample is `NaN` and never 0.
+# - A detector may use the past and the present, **never the future**.
+# - Names of variables, the method inside and the order of columns are yours, unless the text fixes
+#   them. Helper functions and imports may stand in the same cell. Each cell must run on its own
+#   after the setup cell and your earlier answers.
+#
+# The telemetry of this month is four quiet weeks of the shop, one sample a minute.
+
+# %%
+from course import telemetry
+
+history = telemetry.load("shop-quiet-28d")
+print(f"{len(history):,} minutes from {history.index[0]:%Y-%m-%d} to {history.index[-1]:%Y-%m-%d}")
+print(f"{history.columns.get_level_values('service').nunique()} services, metrics of each:")
+print(*history["checkout"].columns, sep=", ")
+
+# %% [markdown]
+# ## 1 · What an anomaly is
+#
+# An anomaly is an observation that a model of *normal* did not expect. The survey of Chandola,
+# Banerjee and Kumar (ACM Computing Surveys, 2009) sorts anomalies into three kinds, and the kind
+# decides which model of normal you need:
+#
+# - **Point:** one value is odd by itself. Latency is 4 s. A threshold finds it.
+# - **Contextual:** the value is odd *here and now*. 60 requests/s are normal at noon and odd at
+#   four in the morning. You need a model of the context, such as the hour of the week.
+# - **Collective:** no single value is odd, the run of them is. Latency sits 15 % above normal for
+#   an hour. You need a memory, such as a cumulative sum, or the shape of a whole window.
+#
+# The next cell puts one of each into a real day of the shop's storefront.
+
+# %%
+day = history["storefront"].loc["2026-03-24"]
+point = day["latency_p99_ms"].copy()
+point.iloc[800] *= 4
+
+contextual = day["request_rate"].copy()
+contextual.iloc[240:270] = day["request_rate"].iloc[720:750].to_numpy()
+
+collective = day["latency_p50_ms"].copy()
+collective.iloc[1000:1090] *= 1.15
+
+figure, axes = plots.grid(3, height=1.6)
+for ax, series, where, title, unit in [
+    (axes[0], point, (800, 800), "Point: one value that is never normal", "p99 (ms)"),
+    (axes[1], contextual, (240, 269), "Contextual: noon's traffic at four o'clock", "requests/s"),
+    (axes[2], collective, (1000, 1089), "Collective: 15 % slower for 90 minutes", "p50 (ms)"),
+]:
+    window = pd.DataFrame({"start": [day.index[where[0] - 3]], "end": [day.index[where[1] + 3]]})
+    plots.timeline(series, ax=ax, ylabel=unit, title=title, events=window)
+plt.show()
+
+# %% [markdown]
+# The first needs no model. The second vanishes in a histogram of the whole day: the same values
+# occur at noon. The third is hard to see even when you know where it is, and yet 15 % for an hour
+# and a half is what a bad deploy often looks like.
+#
+# An anomaly is not an incident. A flash sale is an anomaly and good news. A detector finds what is
+# unusual; whether somebody should get up is decided by what users feel (month 5) and by what
+# caused it (month 6).
+#
+# ## 2 · Seasons, trend and autocorrelation
+#
+# Traffic of a shop has a daily **season**, a weekly one, a slow **trend**, and noise that is not
+# independent from minute to minute. Two tools show what is there before you assume anything.
+#
+# The **periodogram** says how much of the variance each frequency carries. The
+# **autocorrelation function (ACF)** says how similar the series is to itself a while ago: at lag
+# $k$ it is the correlation of $x_t$ and $x_{t-k}$. A season of length $p$ gives a peak of the
+# periodogram at the frequency $1/p$, at its multiples $2/p, 3/p, \dots$ (the harmonics, when the
+# shape is not a sine), and hills of the ACF at $p, 2p, \dots$
+#
+# The two err in different ways. The periodogram is sharp for short periods and coarse for long
+# ones: with $n$ samples it knows only the periods $n, n/2, n/3, \dots$ The ACF is precise for long
+# periods but shows every multiple. Used together, a peak of the one is confirmed by a hill of the
+# other (Vlachos, Yu and Castelli, SDM 2005).
+
+# %%
+from scipy import signal
+
+quarter = history["checkout"]["request_rate"].resample("15min").mean()
+values = signal.detrend(quarter.to_numpy())
+
+frequency, power = signal.periodogram(values, window="hann")
+centred = values - values.mean()
+spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2
+acf = np.fft.irfft(spectrum)[: len(centred)] / np.arange(len(centred), 0, -1)
+acf /= acf[0]
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
+axes[0].semilogx(24 * 4 / 96 / frequency[1:] / 4, power[1:])
+axes[0].set(title="Peaks at 24 h, 12 h and 7 d", xlabel="period (hours)", ylabel="power")
+hours = np.arange(8 * 96) / 4
+axes[1].plot(hours / 24, acf[: 8 * 96])
+axes[1].set(title="Highest hill at 7 days", xlabel="lag (days)", ylabel="autocorrelation")
+plt.show()
+
+# %% [markdown]
+# The 12-hour peak is no season of its own: it is the second harmonic of the daily shape (a lunch
+# and an evening peak). If you subtract the average day, the mean of all samples at the same phase,
+# every harmonic of 24 h goes with it, and the week stands out in what is left. That gives a simple
+# recipe: *find the strongest period, confirm it, subtract its average shape, look again.*
+#
+# How do you confirm? A season of length $p$ makes the ACF **high at $p$ and low at $p/2$**.
+# Autocorrelated noise without a season also has large power at low frequencies, but its ACF has no
+# such hill. A margin of about 0.25 between the two tells them apart in most operational data.
+#
+# One more trap: in a shop the weekend changes the *shape* of the day. A daily wave that is weaker on
+# two days of seven has extra periodogram peaks beside the daily one, at 21 and 28 hours (the
+# frequencies $1 \pm 1/7$ per day), which are no seasons either. Their ACF hills are low. The hill of a
+# true period is nearly as high as any hill to the right of it; take the strongest peak for which
+# that holds.
+#
+# **STL** (Cleveland et al., Journal of Official Statistics, 1990) splits a series with a known
+# period into *trend + seasonal + residual* by local regression (loess). With `robust=True` it
+# weighs outliers down, so that one incident doesn't bend the seasonal shape. Two warnings:
+#
+# - STL at one minute with a daily period takes minutes to run. On 15-minute means it takes less
+#   than a second, and a season has no use for one-minute detail.
+# - STL smooths to both sides: the residual at 12:00 depends on 12:15. **It looks ahead.** Use it
+#   to explore the past, never to raise an alert.
+
+# %%
+from statsmodels.tsa.seasonal import STL
+
+parts = STL(quarter, period=96, robust=True).fit()
+figure, axes = plots.grid(3, height=1.5)
+plots.timeline(
+    {"15-minute mean": quarter, "trend": parts.trend},
+    ax=axes[0], ylabel="requests/s", title="checkout: the daily wave rides on a weekly trend",
+)  # fmt: skip
+plots.timeline(
+    parts.seasonal, ax=axes[1], ylabel="requests/s", title="The seasonal part changes slowly"
+)
+plots.timeline(parts.resid, ax=axes[2], ylabel="requests/s", title="The rest: noise and oddities")
+plt.show()
+
+# %% [markdown]
+# Note that with a period of one day the *weekend* ends up partly in the trend and partly in the
+# residual. STL knows one season only; `statsmodels.tsa.seasonal.MSTL` takes several.
+#
+# ### Exercise 1 · Find the seasons and decompose (10 points)
+#
+# **Write** `find_periods(series, max_periods=2)` and `decompose(series, period)`.
+#
+# `find_periods` gets a regular series (any step, some samples may be `NaN`) and returns a list of
+# `pd.Timedelta`, **shortest first**: at most `max_periods` seasonal periods. A period counts only if
+# the series holds at least three cycles of it and each cycle has at least four samples. Harmonics
+# and multiples of a period that you have found are not periods of their own. A series without a
+# season gives `[]`.
+#
+# `decompose` gets a series at **one-minute** steps (some samples may be `NaN`) and one period, and
+# returns a DataFrame with the columns `trend`, `seasonal`, `residual` on the grid of 15-minute means
+# (`resample("15min")`). The three add up to the 15-minute mean. A 15-minute slot without any sample
+# counts as the straight line between its neighbours. A few large spikes, or an incident of some
+# hours, must not bend the seasonal part.
+#
+# **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; the seasonal part
+# close to the true one in spite of incidents.
+#
+# **Example:** for `quarter` above, `find_periods` returns `[Timedelta('1 days'), Timedelta('7 days')]`,
+# give or take a few samples on the week.
+#
+# **Scored:** unseen series with one, two and no season, and a decomposition of a series whose parts
+# are known. 6 points for the periods, 4 for the parts. 20 s a call.
+
+
+# %% nbgrader={"grade": false, "grade_id": "decompose", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def find_periods(series: pd.Series, max_periods: int = 2) -> list[pd.Timedelta]:
+    """Find seasonal periods, shortest first.
+
+    Parameters
+    ----------
+    series : Series
+        Regular DatetimeIndex of any step; may hold NaN.
+    max_periods : int
+        How many periods to return at most.
+
+    Returns
+    -------
+    list of Timedelta
+        Empty if the series has no season.
+    """
+    ### BEGIN SOLUTION
+    step = series.index[1] - series.index[0]
+    rest = signal.detrend(series.interpolate(limit_direction="both").to_numpy(dtype=float))
+    n = len(rest)
+    found: list[int] = []
+    while len(found) < max_periods:
+        frequency, power = signal.periodogram(rest, window="hann")
+        power[(frequency < 3 / n) | (frequency > 1 / 4)] = 0
+        spectrum = np.abs(np.fft.rfft(rest - rest.mean(), 2 * n)) ** 2
+        acf = np.fft.irfft(spectrum)[:n] / np.arange(n, 0, -1)
+        acf /= acf[0]
+        for peak in np.argsort(power)[::-1][:12]:
+            shortest, longest = int(n / (peak + 0.5)), int(np.ceil(n / (peak - 0.5)))
+            lag = shortest + int(np.argmax(acf[shortest : longest + 1]))
+            hill = acf[lag] - acf[lag // 2] > 0.25
+            if power[peak] > 0 and hill and acf[lag] > 0.7 * acf[lag : n // 3 + 1].max():
+                break
+        else:
+            break
+        found.append(lag)
+        phase = np.arange(n) % lag
+        rest = rest - (np.bincount(phase, rest) / np.bincount(phase))[phase]
+    return [lag * step for lag in sorted(found)]
+    ### END SOLUTION
+
+
+def decompose(series: pd.Series, period: pd.Timedelta) -> pd.DataFrame:
+    """Split a one-minute series into trend, seasonal part and residual.
+
+    Parameters
+    ----------
+    series : Series
+        One-minute DatetimeIndex; may hold NaN.
+    period : Timedelta
+        The season, a multiple of 15 minutes.
+
+    Returns
+    -------
+    DataFrame
+        Columns `trend`, `seasonal`, `residual`; one row per 15 minutes.
+    """
+    ### BEGIN SOLUTION
+    means = series.resample("15min").mean().interpolate(limit_direction="both")
+    parts = STL(means, period=round(period / pd.Timedelta("15min")), robust=True).fit()
+    return pd.DataFrame({"trend": parts.trend, "seasonal": parts.seasonal, "residual": parts.resid})
+    ### END SOLUTION
+
+
+# %% [markdown]
+# The visible check uses traffic of the storefront, with and without its seasons.
+
+# %% nbgrader={"grade": true, "grade_id": "check-decompose", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+_traffic = history["storefront"]["request_rate"]
+_periods = find_periods(_traffic.resample("15min").mean())
+assert isinstance(_periods, list), f"find_periods returns a list, not {type(_periods).__name__}"
+assert len(_periods) == 2, f"storefront traffic has two seasons, you found {_periods}"
+for _found, _expected in zip(_periods, [pd.Timedelta("1D"), pd.Timedelta("7D")], strict=True):
+    assert abs(_found / _expected - 1) < 0.05, f"expected about {_expected}, found {_found}"
+_noise = pd.Series(
+    np.random.default_rng(0).normal(size=2688),
+    pd.date_range("2026-03-02", periods=2688, freq="15min", tz="UTC"),
+)
+assert find_periods(_noise) == [], f"white noise has no season, found {find_periods(_noise)}"
+_parts = decompose(_traffic.iloc[: 7 * 1440], pd.Timedelta("1D"))
+assert list(_parts.columns) == ["trend", "seasonal", "residual"], list(_parts.columns)
+_gap = (_parts.sum(axis=1) - _traffic.iloc[: 7 * 1440].resample("15min").mean()).abs().max()
+assert _gap < 1e-6, f"the parts must add up to the 15-minute mean; they miss it by {_gap:.3g}"
+print("exercise 1: the visible check passes")
+
+# %% [markdown]
+# ## 3 · A robust, causal baseline
+#
+# The most used score in operations is the **z-score**: how many standard deviations away from the
+# mean. It has a weakness that operations meet every week: the incident of last Tuesday is *in the
+# history*. One hour of errors moves the mean and blows up the standard deviation, and the next
+# incident looks normal. Statisticians say that mean and standard deviation have a **breakdown
+# point** of 0: a single wild value can move them anywhere. The **median** and the **median absolute
+# deviation**
+#
+# $$\mathrm{MAD} = \operatorname{median}_i \left|x_i - \operatorname{median}(x)\right|$$
+#
+# have a breakdown point of one half (Rousseeuw and Croux, JASA, 1993). For normally distributed
+# data $1.4826 \cdot \mathrm{MAD}$ estimates the standard deviation, so
+#
+# $$z_t = \frac{x_t - \operatorname{median}}{1.4826 \cdot \mathrm{MAD}}$$
+#
+# reads like a z-score. Context comes in by choosing *which* samples the median is taken over: for
+# Tuesday 14:xx, those of the previous Tuesdays between 14:00 and 15:00. That is the baseline per
+# **hour of the week**: 168 small models instead of one.
+#
+# The next cell puts a one-hour incident into a past Tuesday and compares the two bands.
+
+# %%
+wednesday = pd.Timestamp("2026-03-25", tz="UTC")
+latency = history["checkout"]["latency_p99_ms"].copy()
+spoilt = (latency.index >= wednesday - pd.Timedelta("7D") + pd.Timedelta("14h")) & (
+    latency.index < wednesday - pd.Timedelta("7D") + pd.Timedelta("15h")
+)
+latency[spoilt] *= 6
+
+slot = latency.index.day_of_week * 24 + latency.index.hour
+past = latency[latency.index < wednesday]
+groups = past.groupby(slot[latency.index < wednesday])
+mean, deviation = groups.mean(), groups.std()
+median = groups.median()
+mad = groups.agg(lambda x: 1.4826 * (x - x.median()).abs().median())
+
+today = latency.loc["2026-03-25"]
+hour = today.index.day_of_week * 24 + today.index.hour
+figure, axes = plots.grid(2, height=2.0)
+for ax, centre, spread, title in [
+    (axes[0], mean, deviation, "Mean ± 3 SD: blind at 14:00, because of last Wednesday"),
+    (axes[1], median, mad, "Median ± 3 robust SD: last week's incident leaves no trace"),
+]:
+    low = (centre - 3 * spread).loc[hour].to_numpy()
+    high = (centre + 3 * spread).loc[hour].to_numpy()
+    ax.fill_between(today.index, low, high, color=plots.SKY, alpha=0.4, label="expected")
+    plots.timeline({"p99": today}, ax=ax, ylabel="p99 (ms)", title=title)
+plt.show()
+
+# %% [markdown]
+# Look at 14:00 to 15:00: the upper band would let an incident of five times the normal latency
+# pass, the lower one is as narrow as at any other hour.
+#
+# "Causal" means that the score at time $t$ uses nothing later than $t$. There are three popular
+# ways to break it without noticing: scaling by the mean of the *whole* series, windows centred on
+# $t$, and baselines that include the sample which is being judged. You will see in section 7 what
+# that does to a result.
+#
+# Two details decide whether such a baseline works in production. With few samples the MAD is
+# unreliable, so below a minimum there should be no score at all. And when a metric is constant,
+# such as an error ratio of exactly 0 at night, the MAD is 0 and any blip has an infinite score. So
+# the scale needs a floor.
+#
+# ### Exercise 2 · A causal robust z-score (15 points)
+#
+# **Write** `robust_zscore(series, *, weeks=4, min_samples=60, min_scale=1e-6)`.
+#
+# For each sample, the **reference** is all samples of the same hour of the week in the `weeks`
+# weeks before: for a sample on Tuesday at 14:20, those from 14:00:00 up to, not including, 15:00
+# on the Tuesdays 7, 14, …, `7 * weeks` days earlier. Samples that are `NaN` don't count. Then
+# `z = (x - median) / max(1.4826 * MAD, min_scale)`, with median and MAD of the reference.
+#
+# **Right** means: a Series of floats on the same index. `NaN` where the reference has fewer than
+# `min_samples` samples or where the sample itself is `NaN`. The index is sorted, UTC, without
+# duplicates, but **may have gaps**: minutes that are missing altogether.
+# Agreement to 1e-6. The past must not change when the future does. Five weeks of minutes take at
+# most 10 s (grouping by hour is fast; a loop over samples is not).
+#
+# **Example:** two weeks that are constant at 5, with one sample of 7 in the second week:
+# that sample has `z = 2 / min_scale` with `weeks=1`, all others in the second week 0, and the
+# whole first week is `NaN`.
+#
+# **Scored:** unseen series of several services, with gaps, `NaN`, constant stretches, other
+# `weeks`, `min_samples` and `min_scale`; future changed; time.
+
+
+# %% nbgrader={"grade": false, "grade_id": "robust-z", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def robust_zscore(
+    series: pd.Series, *, weeks: int = 4, min_samples: int = 60, min_scale: float = 1e-6
+) -> pd.Series:
+    """Score each sample against the same hour of the week in the weeks before.
+
+    Parameters
+    ----------
+    series : Series
+        Sorted UTC DatetimeIndex, nominally one minute; may have gaps and NaN.
+    weeks : int
+        How many earlier weeks the reference takes in.
+    min_samples : int
+        Below this many reference samples the score is NaN.
+    min_scale : float
+        Floor of the robust standard deviation, in the unit of the series.
+
+    Returns
+    -------
+    Series
+        Robust z-scores on the same index.
+    """
+    ### BEGIN SOLUTION
+    hours = series.index.floor("h")
+    by_hour = {hour: group.to_numpy(dtype=float) for hour, group in series.groupby(hours)}
+    centre, scale = {}, {}
+    for hour in by_hour:
+        earlier = [hour - week * pd.Timedelta("7D") for week in range(1, weeks + 1)]
+        found = [by_hour[moment] for moment in earlier if moment in by_hour]
+        reference = np.concatenate(found) if found else np.array([])
+        reference = reference[~np.isnan(reference)]
+        if len(reference) >= min_samples:
+            centre[hour] = np.median(reference)
+            mad = np.median(np.abs(reference - centre[hour]))
+            scale[hour] = max(1.4826 * mad, min_scale)
+    middle = hours.map(centre).to_numpy(dtype=float)
+    spread = hours.map(scale).to_numpy(dtype=float)
+    return (series - middle) / spread
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-robust-z", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+_index = pd.date_range("2026-03-02", periods=14 * 1440, freq="min", tz="UTC")
+_flat = pd.Series(5.0, _index)
+_flat.iloc[8 * 1440 + 30] = 7.0
+_z = robust_zscore(_flat, weeks=1, min_scale=0.5)
+assert isinstance(_z, pd.Series) and _z.index.equals(_index), "return a Series on the same index"
+assert _z.iloc[: 7 * 1440].isna().all(), "the first week has no reference: NaN"
+assert abs(_z.iloc[8 * 1440 + 30] - 4.0) < 1e-6, (
+    f"the sample of 7 is 2 above the median, the floor of the scale is 0.5: z is 4, "
+    f"not {_z.iloc[8 * 1440 + 30]}"
+)
+_p99 = history["payment"]["latency_p99_ms"]
+_changed = _p99.copy()
+_changed.iloc[-1440:] *= 3
+_same = robust_zscore(_p99).iloc[:-1440].equals(robust_zscore(_changed).iloc[:-1440])
+assert _same, "the score of the past moved when only the last day changed: it looks ahead"
+_week = robust_zscore(_p99, weeks=3).iloc[-7 * 1440 :]
+assert 0.7 < _week.abs().median() / 0.6745 < 1.4, (
+    f"on quiet data half of |z| lies below about 0.67, yours has the median {_week.abs().median():.2f}"
+)
+print("exercise 2: the visible check passes")
+
+# %% [markdown]
+# ## 4 · Small changes that stay: EWMA and CUSUM
+#
+# A z-score judges one minute at a time. A shift of one standard deviation that stays is invisible
+# minute by minute and obvious after half an hour. Two classics of quality control add memory:
+#
+# - **EWMA** (Roberts, Technometrics, 1959): $s_t = \lambda x_t + (1-\lambda) s_{t-1}$, a moving
+#   average that forgets. Alarm when $s_t$ leaves a band.
+# - **CUSUM** (Page, Biometrika, 1954): add up what exceeds an allowance $k$, never below zero:
+#
+# $$S^+_t = \max(0,\; S^+_{t-1} + z_t - k), \qquad S^-_t = \max(0,\; S^-_{t-1} - z_t - k)$$
+#
+#   Alarm when either exceeds $h$, then start again from zero. With $k = 0.5$ it is tuned for
+#   shifts of about one standard deviation.
+
+# %%
+rng = np.random.default_rng(4)
+minutes = pd.date_range("2026-03-25", periods=360, freq="min", tz="UTC")
+shifted = pd.Series(rng.normal(size=360), minutes)
+shifted.iloc[200:] += 1.0
+
+up = np.zeros(360)
+for t in range(1, 360):
+    up[t] = max(0.0, up[t - 1] + shifted.iloc[t] - 0.5)
+path = pd.Series(up, minutes)
+
+figure, axes = plots.grid(2, height=1.8)
+shift = pd.DataFrame({"start": [minutes[200]], "end": [minutes[-1]]})
+plots.timeline(
+    {"z": shifted, "EWMA, λ = 0.1": shifted.ewm(alpha=0.1, adjust=False).mean()},
+    ax=axes[0], ylabel="z", events=shift, title="A shift of one standard deviation is hard to see",
+)  # fmt: skip
+plots.timeline(path, ax=axes[1], ylabel="S⁺", events=shift, title="CUSUM leaves no doubt")
+axes[1].axhline(8, color=plots.RED, ls="--", lw=1)
+plt.show()
+
+# %% [markdown]
+# How high must $h$ be? The currency is the **average run length (ARL)**: the mean number of samples
+# until an alarm. On quiet data (ARL₀) it should be long, after a change short. Textbooks give
+# formulas, such as Siegmund's approximation (Sequential Analysis, 1985) for a one-sided CUSUM of
+# independent standard normal samples,
+#
+# $$\mathrm{ARL}_0 \approx \frac{e^{2kb} - 2kb - 1}{2k^2}, \qquad b = h + 1.166,$$
+#
+# and half of that when two sides are watched. The word that kills it is *independent*. Minutes of
+# telemetry are not independent: a slow minute is followed by a slow minute. The next cell measures
+# what that costs.
+
+
+# %%
+from course.scoring import average_run_length
+
+
+def autoregressive(phi: float, n: int, seed: int) -> np.ndarray:
+    """AR(1) noise with standard deviation 1."""
+    noise = np.random.default_rng(seed).normal(size=n) * np.sqrt(1 - phi**2)
+    return signal.lfilter([1], [1, -phi], noise)
+
+
+b = 5 + 1.166
+formula = (np.exp(2 * 0.5 * b) - 2 * 0.5 * b - 1) / (2 * 0.5**2) / 2
+measured = {
+    phi: average_run_length(autoregressive(phi, 200_000, 1), 0.5, 5) for phi in (0, 0.3, 0.5, 0.7)
+}
+figure, ax = plt.subplots(figsize=(6, 2.6))
+ax.bar([str(phi) for phi in measured], list(measured.values()), color=plots.BLUE)
+ax.axhline(formula, color=plots.RED, ls="--", lw=1, label="Siegmund's formula")
+ax.set(
+    title="Autocorrelation eats the promised ARL",
+    xlabel="lag-1 autocorrelation of the samples",
+    ylabel="samples per alarm",
+)
+ax.legend()
+plt.show()
+print("formula:", round(formula), " measured:", {p: round(a) for p, a in measured.items()})
+
+# %% [markdown]
+# With a lag-1 autocorrelation of 0.5, which is ordinary for minutes of telemetry, the detector
+# that promised one false alarm in eight hours raises eight times as many. The remedy is to measure
+# instead of to assume: take quiet data and *resample* it. Drawing single samples would destroy the
+# very autocorrelation that matters, so draw **blocks** of consecutive samples and join them (the
+# block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour keep what is related
+# within minutes.
+#
+# One pass is enough for every $h$: along a resampled path, remember the highest value that
+# $\max(S^+, S^-)$ has reached so far. The first time it exceeds $h$ is the run length for that $h$.
+# Paths that end without an alarm still count: *total samples ÷ number of alarms* is the right
+# estimate, because run lengths are close to exponentially distributed.
+#
+# ### Exercise 3 · Change detection by CUSUM (15 points)
+#
+# **Write** `cusum(z, k=0.5, h=8.0)` and
+# `calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0)`.
+#
+# `cusum` returns a boolean Series on the index of `z`: `True` at each alarm. Both sums start at 0,
+# and both start again at 0 *after* an alarm; the alarm is at the sample that takes a sum **above**
+# `h` (not equal). A `NaN` changes nothing: the sums wait.
+#
+# `calibrate_threshold` gets a Series of quiet z-scores (`NaN` dropped or bridged, as you like) and
+# returns the `h` (float) at which the two-sided CUSUM has an ARL₀ of `target_arl` samples on data
+# *like these*. The same `seed` gives the same answer.
+#
+# **Right** means: `cusum` exact. For the threshold, the ARL₀ is measured on fresh data from the
+# same source, and the delay on data with a shift must be that of a well-set threshold.
+#
+# **Example:** `cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)` is
+# `[False, False, True, False]`: the sums are 2.5, 5.0, 7.5, and after the restart 2.5.
+#
+# **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on unseen sources of
+# different autocorrelation and shape, `target_arl` from 200 to 800, about two weeks of
+# minutes each. Full points while the measured ARL₀ is within a factor of about 1.6 of the target
+# (that is what two weeks of data allow), none at a factor of 3. 20 s a call.
+
+
+# %% nbgrader={"grade": false, "grade_id": "cusum", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def cusum(z: pd.Series, k: float = 0.5, h: float = 8.0) -> pd.Series:
+    """Two-sided CUSUM of a standardised series.
+
+    Parameters
+    ----------
+    z : Series
+        Standardised samples; may hold NaN.
+    k : float
+        Allowance per sample, in standard deviations.
+    h : float
+        Threshold.
+
+    Returns
+    -------
+    Series of bool
+        True at each alarm; both sums restart at 0 after it.
+    """
+    ### BEGIN SOLUTION
+    alarms = np.zeros(len(z), dtype=bool)
+    up = down = 0.0
+    for i, value in enumerate(z.to_numpy(dtype=float)):
+        if np.isnan(value):
+            continue
+        up, down = max(0.0, up + value - k), max(0.0, down - value - k)
+        if up > h or down > h:
+            alarms[i], up, down = True, 0.0, 0.0
+    return pd.Series(alarms, index=z.index)
+    ### END SOLUTION
+
+
+def calibrate_threshold(
+    quiet: pd.Series, *, k: float = 0.5, target_arl: float = 500, seed: int = 0
+) -> float:
+    """Find the threshold at which quiet data alarm once in `target_arl` samples.
+
+    Parameters
+    ----------
+    quiet : Series
+        Standardised samples without incidents.
+    k : float
+        Allowance of the CUSUM.
+    target_arl : float
+        Wanted mean number of samples per alarm.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    float
+        The threshold h.
+    """
+    ### BEGIN SOLUTION
+    values = quiet.dropna().to_numpy(dtype=float)
+    block, paths = 120, 600
+    blocks = int(np.ceil(4 * target_arl / block))
+    starts = np.random.default_rng(seed).integers(0, len(values) - block + 1, (paths, blocks))
+    samples = values[starts[:, :, None] + np.arange(block)].reshape(paths, -1)
+    up, down, top = np.zeros(paths), np.zeros(paths), np.zeros(paths)
+    highest = np.empty_like(samples)
+    for t in range(samples.shape[1]):
+        up = np.maximum(0, up + samples[:, t] - k)
+        down = np.maximum(0, down - samples[:, t] - k)
+        top = np.maximum(top, np.maximum(up, down))
+        highest[:, t] = top
+    low, high = 0.0, float(highest.max())
+    for _ in range(40):
+        h = (low + high) / 2
+        # `highest` never falls, so the samples before the first alarm are those at or below h.
+        watched = np.minimum((highest <= h).sum(axis=1) + 1, highest.shape[1]).sum()
+        alarms = (highest[:, -1] > h).sum()
+        if watched < target_arl * alarms:
+            low = h
+        else:
+            high = h
+    return high
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-cusum", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+_alarms = cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)
+assert _alarms.tolist() == [False, False, True, False], (
+    f"expected an alarm at the third sample only, found {_alarms.tolist()}"
+)
+_alarms = cusum(pd.Series([-3.0, np.nan, -3.0, -3.0]), k=0.5, h=5.5)
+assert _alarms.tolist() == [False, False, False, True], (
+    f"a NaN must change nothing and the lower side counts too, found {_alarms.tolist()}"
+)
+_quiet = pd.Series(autoregressive(0.5, 14 * 1440, 7))
+_h = calibrate_threshold(_quiet, k=0.5, target_arl=300)
+assert isinstance(_h, float), f"return a float, not {type(_h).__name__}"
+assert _h == calibrate_threshold(_quiet, k=0.5, target_arl=300), "the same seed, the same answer"
+_arl = average_run_length(autoregressive(0.5, 100_000, 8), 0.5, _h)
+assert 300 / 1.6 < _arl < 300 * 1.6, f"h = {_h:.2f} gives an ARL of {_arl:.0f}, the target is 300"
+print("exercise 3: the visible check passes")
+
+# %% [markdown]
+# ### Change points, after the fact
+#
+# CUSUM answers *now*: has something changed? After an incident you ask another question: *when
+# exactly* did it change? Then the future is known, and offline **change point detection** uses it.
+# PELT (Killick, Fearnhead and Eckley, JASA, 2012) finds the segmentation that minimises the sum of
+# squared deviations plus a penalty per change point. At work you take the package `ruptures`.
+
+# %%
+import ruptures
+
+leaking = recording.service("payment")["memory_utilization"].loc[
+    "2026-03-31 00:00":"2026-03-31 04:00"
+]
+smooth = leaking.rolling(5).median().dropna()
+scaled = ((smooth - smooth.mean()) / smooth.std()).to_numpy()
+changes = ruptures.Pelt(model="l2", min_size=5).fit(scaled).predict(pen=8)[:-1]
+plots.timeline(
+    100 * leaking,
+    ylabel="memory (%)",
+    events=leak,
+    alerts=smooth.index[changes],
+    title="Offline change points (triangles) date the leak and each restart",
+)
+plt.show()
+
+# %% [markdown]
+# A ramp has no single change point for a model of constant levels, so PELT cuts it into steps. The
+# *first* step dates the begin of the leak to within some minutes. That is good enough for a
+# post-mortem, and no alert: it needed the whole night to know.
+#
+# ## 5 · Many metrics at once: Isolation Forest
+#
+# Payment has nine metrics. An incident often moves several a little: more latency *and* more CPU
+# per request. **Isolation Forest** (Liu, Ting and Zhou, ICDM, 2008) needs no model of normal: it
+# cuts the data by random thresholds on random features until every sample sits alone. Odd samples
+# are alone after few cuts. The score is $2^{-E[\text{depth}]/c(n)}$: near 1 is odd, about 0.5 and
+# below is ordinary.
+#
+# It knows nothing of time. To the forest, a sample is a point in a space of features, and *you*
+# choose that space. The next chart shows the same hour twice: as raw metrics, where it hides in
+# the cloud, and as features that carry the context.
+
+# %%
+practice = shop.service_days(
+    24, seed=31, after=history.index[-1], services=["checkout"], kinds=["cpu_saturation"]
+)
+example = max(practice, key=lambda day: (day.events["end"] - day.events["start"]).iloc[0])
+inside = (example.live.index >= example.events["start"].iloc[0]) & (
+    example.live.index <= example.events["end"].iloc[0]
+)
+live = example.live
+cost = 1000 * live["cpu_utilization"] / live["request_rate"]
+change = live["latency_p50_ms"].ewm(span=15).mean() - live["latency_p50_ms"].rolling("2h").median()
+figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+for ax, x, y, title, names in [
+    (axes[0], live["request_rate"], 100 * live["cpu_utilization"],
+     "Raw metrics: the fault hides in the cloud", ("requests/s", "CPU (%)")),
+    (axes[1], cost, change,
+     "Engineered features: it stands apart", ("CPU per 1000 requests", "p50 above its usual (ms)")),
+]:  # fmt: skip
+    ax.scatter(x[~inside], y[~inside], s=5, color=plots.GREY, alpha=0.4, label="quiet")
+    ax.scatter(x[inside], y[inside], s=9, color=plots.ORANGE, label="fault")
+    ax.set(title=title, xlabel=names[0], ylabel=names[1])
+    ax.legend(loc="upper left")
+plt.show()
+
+# %% [markdown]
+# Good features for operations share three properties. They **divide by the load** where load
+# explains the metric (CPU *per request*), so that a flash sale is nothing new. They **compare with
+# the recent past** (an average of the last minutes against the median of the last hours), so that
+# slow seasons drop out. And they are **causal**: trailing windows only.
+#
+# The second trap is the threshold. scikit-learn's parameter `contamination` is the share of
+# training samples that get the label *anomaly*. If the training data are quiet, every one of those
+# labels is false, by construction: `contamination=0.01` on a day of minutes means 14 false minutes
+# a day. Setting it from the share of anomalies in the *test* labels is looking at the answer. The
+# honest way: train on one part of the quiet history, score the part that the forest has **not**
+# seen, and put the threshold where that part raises as few alerts as you can afford.
+#
+# ### Exercise 4 · Isolation Forest on causal features (15 points)
+#
+# **Write** `causal_features(metrics)`, `fit_forest(history, *, seed=0)` and
+# `forest_flags(model, metrics)`.
+#
+# `metrics` and `history` are frames of **one service** with the columns that you saw above, one row
+# a minute; some values may be `NaN`. `causal_features` returns a numeric DataFrame; it may leave out
+# the first rows (at most one day) where a window is not full, and its remaining index is that of the
+# input. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
+# `forest_flags` gets the day before and the day to be judged in one frame and returns a boolean
+# Series for at least the second day.
+#
+# **Right** means: no feature and no flag at time $t$ changes when later samples do. On unseen quiet
+# days there are few alerts, on unseen incidents there is one soon after the start. An alert is a
+# run of flags; runs that are at most 10 minutes apart are one alert; an alert that began before the
+# incident does not count for it.
+#
+# **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
+# for nearly all of its 2,880 minutes.
+#
+# **Scored:** no look-ahead (without it no points), then event F1 over 24 unseen incident days with
+# severe faults and 12 unseen quiet days of three services: points rise from a forest on raw metrics
+# whose threshold was set as described above to the reference; more than one false alarm a day costs
+# them again. Use `IsolationForest` of scikit-learn; another detector is for exercise 7. 30 s a call.
+
+# %% nbgrader={"grade": false, "grade_id": "isolation-forest", "locked": false, "schema_version": 3, "solution": true, "task": false}
+from sklearn.ensemble import IsolationForest
+
+
+def causal_features(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Engineer features of one service that use the past and the present only.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        One row a minute, UTC; may hold NaN.
+
+    Returns
+    -------
+    DataFrame
+        Finite numbers; the first rows may be missing.
+    """
+    ### BEGIN SOLUTION
+    metrics = metrics.ffill()
+    load = metrics["request_rate"].clip(lower=0.1)
+    levels = pd.DataFrame(
+        {
+            "p50": np.log(metrics["latency_p50_ms"].clip(lower=0.01)),
+            "p99": np.log(metrics["latency_p99_ms"].clip(lower=0.01)),
+            "errors": np.sqrt(metrics["error_ratio"]),
+            "cost": np.log((metrics["cpu_utilization"] + 0.01) / load),
+            "memory": metrics["memory_utilization"],
+        }
+    )
+    usual = levels.rolling("2h", min_periods=60).median().shift(1)
+    recent = levels.ewm(span=20, adjust=False).mean()
+    return (recent - usual).abs().dropna()
+    ### END SOLUTION
+
+
+def fit_forest(history: pd.DataFrame, *, seed: int = 0) -> object:
+    """Train on quiet history and set the threshold on quiet history that was held out.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Four quiet weeks of one service.
+    seed : int
+        Of the forest.
+
+    Returns
+    -------
+    object
+        Whatever `forest_flags` needs.
+    """
+    ### BEGIN SOLUTION
+    features = causal_features(history)
+    half = features.index[0] + (features.index[-1] - features.index[0]) / 2
+    train, held_out = features[features.index <= half], features[features.index > half]
+    scale = train.std() + 1e-9
+    forest = IsolationForest(n_estimators=100, max_samples=4096, random_state=seed)
+    forest.fit((train / scale).to_numpy())
+    threshold = -forest.score_samples((held_out / scale).to_numpy()).min()
+    return {"forest": forest, "scale": scale, "threshold": threshold}
+    ### END SOLUTION
+
+
+def forest_flags(model: object, metrics: pd.DataFrame) -> pd.Series:
+    """Flag the odd minutes.
+
+    Parameters
+    ----------
+    model : object
+        From `fit_forest`.
+    metrics : DataFrame
+        The day before and the day to be judged.
+
+    Returns
+    -------
+    Series of bool
+    """
+    ### BEGIN SOLUTION
+    features = causal_features(metrics)
+    scores = -model["forest"].score_samples((features / model["scale"]).to_numpy())
+    return pd.Series(scores > model["threshold"], index=features.index)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-isolation-forest", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+_recent = history["cart"].iloc[-2880:]
+_features = causal_features(_recent)
+assert np.isfinite(_features.to_numpy()).all(), "features must be finite: drop or fill the warm-up"
+assert _features.index.isin(_recent.index).all() and len(_features) >= 1440, (
+    f"features of {len(_recent)} minutes keep the index and at least the last day, found {len(_features)}"
+)
+_cut = causal_features(_recent.iloc[:-300])
+_difference = (_features.reindex(_cut.index) - _cut).abs().max().max()
+assert _difference < 1e-9, f"features move by {_difference:.3g} when the future is cut off"
+_model = fit_forest(history["cart"])
+_flags = forest_flags(_model, _recent).reindex(_recent.index[1440:])
+assert _flags.notna().all(), "every minute of the second day needs a flag"
+assert _flags.astype(bool).mean() < 0.02, f"{_flags.mean():.1%} of a quiet day is flagged"
+print("exercise 4: the visible check passes")
+
+# %% [markdown]
+# ### Shapes: the matrix profile
+#
+# Some anomalies are a wrong *shape* at a right level: a heartbeat that skips, a batch job that runs
+# twice. The **matrix profile** (Yeh et al., ICDM, 2016) gives for every window of a series the
+# distance to its nearest neighbour elsewhere, after both are scaled to mean 0 and variance 1.
+# Windows with a small distance are *motifs*, the one with the largest is the **discord**: no
+# other window looks like it. The naive computation takes $n^2 m$ steps; MASS (Mueen's algorithm)
+# gets all distances of one window by one FFT:
+
+
+# %%
+def mass(query: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Distances of a query to all windows of a series, each scaled to mean 0, variance 1."""
+    m = len(query)
+    windows = np.lib.stride_tricks.sliding_window_view(series, m)
+    dots = signal.fftconvolve(series, query[::-1], mode="valid")
+    spread = windows.std(axis=1) * query.std()
+    correlation = (dots - m * windows.mean(axis=1) * query.mean()) / (m * spread)
+    return np.sqrt(np.maximum(2 * m * (1 - correlation), 0))
+
+
+batch = history["orders-db"]["cpu_utilization"].resample("15min").mean().iloc[-10 * 96 :].copy()
+odd = slice(5 * 96 + 40, 5 * 96 + 60)
+batch.iloc[odd] = batch.iloc[odd].to_numpy()[::-1]
+window = 48
+profile = np.array(
+    [
+        np.delete(distances := mass(batch.to_numpy()[i : i + window], batch.to_numpy()),
+                  slice(max(0, i - window // 2), i + window // 2)).min()
+        for i in range(len(batch) - window + 1)
+    ]
+)  # fmt: skip
+figure, axes = plots.grid(2, height=1.7)
+plots.timeline(
+    100 * batch, ax=axes[0], ylabel="CPU (%)", title="orders-db: five hours run backwards",
+    events=pd.DataFrame({"start": [batch.index[odd.start]], "end": [batch.index[odd.stop]]}),
+)  # fmt: skip
+plots.timeline(
+    pd.Series(profile, batch.index[: len(profile)]), ax=axes[1], ylabel="distance",
+    title="Matrix profile: the discord starts where a window first meets it",
+)  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# The levels in the shaded hours are ordinary, only their order is not; a threshold can't see that.
+# At work you take `stumpy`, which does the same for millions of samples. Choose it when the shape
+# carries the meaning; for plain levels it is the wrong tool, because the scaling throws the level
+# away.
+
+# %% [markdown]
+# ## 6 · How good is a detector?
+#
+# Count **events**, not minutes. Nobody is paged once per minute, and an incident of three hours
+# isn't 36 times as important as one of five minutes. The course counts like this:
+#
+# - flagged samples that are at most 10 minutes apart are one **alert**; it begins at its first flag;
+# - an alert **hits** an incident if it *begins* within it. An alarm that has been on since yesterday
+#   tells nobody anything: it is a false alarm, and the incident is missed;
+# - later alerts of an incident that has been hit are neither hits nor false alarms;
+# - **recall** = incidents hit ÷ incidents; **precision** = incidents hit ÷ (incidents hit + false
+#   alarms); F1 is their harmonic mean. And what the on-call engineer feels: **alerts per day** and
+#   the **detection delay** (median, over the incidents that were hit).
+#
+# When long incidents should be *covered*, range-based precision and recall (Tatbul et al., NeurIPS,
+# 2018) give partial credit for overlap, and can weigh early or late parts. `course.scoring` has
+# them, and the area measures (average precision, VUS-PR) that need no threshold.
+#
+# Events decide, but which threshold? Every threshold is a trade between missed incidents and false
+# alarms. Choose it on **validation** data, for the false alarms that the team can carry, and look at
+# the test data once. The next cell does so for a simple score, a smoothed robust z of checkout's
+# latency, on incidents simulated for practice.
+
+# %%
+from course import scoring
+
+validation = shop.service_days(
+    30, seed=52, after=history.index[-1], services=["checkout"], quiet_share=0.4
+)
+
+
+def latency_score(live: pd.DataFrame) -> pd.Series:
+    """Smoothed |robust z| of the median latency; the reference is the quiet history."""
+    column = "latency_p50_ms"
+    joined = pd.concat([history["checkout"][column], live[column]])
+    joined = joined[~joined.index.duplicated(keep="last")]
+    step = pd.Timedelta(1, unit="min")
+    z = robust_zscore(joined.asfreq(step)).loc[live.index].clip(-8, 8)
+    return z.ewm(span=10, adjust=False).mean().abs()
+
+
+scores = [latency_score(day.live) for day in validation]
+rows = []
+for threshold in np.linspace(0.8, 4, 17):
+    pooled = scoring.pool_scores(
+        [
+            scoring.event_scores(score > threshold, day.events[["start", "end"]])
+            for score, day in zip(scores, validation, strict=True)
+        ]
+    )
+    rows.append((threshold, pooled.recall, 7 * pooled.false_alarms_per_day))
+sweep = pd.DataFrame(rows, columns=["threshold", "recall", "false alarms per week"])
+
+figure, ax = plt.subplots(figsize=(7, 3))
+ax.plot(sweep["false alarms per week"], sweep["recall"], marker="o", ms=4)
+ax.axvline(1, color=plots.RED, ls="--", lw=1, label="what the team can carry")
+ax.set_xscale("symlog", linthresh=1)
+ax.set(
+    title="One metric finds some incidents: the budget picks the point",
+    xlabel="false alarms per service-week",
+    ylabel="event recall",
+    ylim=(0, 1),
+)
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# ### Exercise 5 · Evaluate by events (15 points)
+#
+# In production some alerts are raised while a service is **silenced**, because a planned maintenance
+# runs. They count for nothing, and neither do incidents that the team made itself. That is one more
+# rule than `course.scoring` knows.
+#
+# **Write** `evaluate_alerts(flags, events, silences, *, merge="10min")`, `point_adjust(labels, flags)`
+# and `random_score_f1(labels, *, draws=20, seed=0)`.
+#
+# `evaluate_alerts` gets a boolean Series (regular minutes, UTC), and two DataFrames with the columns
+# `start` and `end` (timestamps, both inclusive, sorted, no overlaps within one frame; possibly
+# empty). Rules, on top of those above:
+#
+# 1. flags inside a silence are taken away *before* flags are joined to alerts;
+# 2. an event that **begins** inside a silence is not counted at all, and an alert that begins within
+#    such an event is neither a hit nor a false alarm;
+# 3. the time watched is the number of samples outside silences (one minute each).
+#
+# It returns a dict of floats: `recall`, `precision`, `f1`, `median_delay_min` (from the start of the
+# event to the start of the alert that hit it, in minutes) and `alerts_per_day` (all alerts that are
+# hits, repeats or false alarms, per day watched). What has no value is `nan`: recall without events,
+# precision without hits and false alarms, delay without hits, and F1 without events and without
+# false alarms. F1 is `2 * hits / (2 * hits + missed + false alarms)`.
+#
+# `point_adjust` gets two boolean arrays and returns a third: the flags, where every run of `True` in
+# `labels` that holds at least one flag is flagged as a whole. `random_score_f1` draws `draws` scores
+# uniformly from 0 to 1, takes for each the **best F1 over all thresholds** (samples count, flags are
+# `score >= threshold`), once as it is and once after point adjustment at every threshold, and
+# returns the two means `(f1, f1_adjusted)`.
+#
+# **Right** means: exact to 1e-9 for the first two, within 0.03 for the means. 10 s a call, also for
+# 10,000 labels.
+#
+# **Example:** flags from 10:05 to 10:07, an event from 10:00 to 10:30, no silences, one day of
+# minutes: recall 1, precision 1, F1 1, delay 5, 1 alert per day.
+#
+# **Scored:** 9 points for `evaluate_alerts` on unseen cases, 3 and 3 for the others.
+
+
+# %% nbgrader={"grade": false, "grade_id": "evaluate", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def evaluate_alerts(
+    flags: pd.Series, events: pd.DataFrame, silences: pd.DataFrame, *, merge: str = "10min"
+) -> dict[str, float]:
+    """Judge flags by events; what happens in a silence does not count.
+
+    Parameters
+    ----------
+    flags : Series of bool
+        Regular minutes, UTC.
+    events, silences : DataFrame
+        Columns `start`, `end`, both inclusive; sorted; possibly empty.
+    merge : str
+        Flags at most this far apart are one alert.
+
+    Returns
+    -------
+    dict
+        recall, precision, f1, median_delay_min, alerts_per_day.
+    """
+    ### BEGIN SOLUTION
+    silent = np.zeros(len(flags), dtype=bool)
+    for start, end in zip(silences["start"], silences["end"], strict=True):
+        silent |= (flags.index >= start) & (flags.index <= end)
+    times = flags.index[flags.to_numpy(dtype=bool) & ~silent]
+    begins = (
+        times[np.insert(np.diff(times) > pd.Timedelta(merge), 0, True)] if len(times) else times
+    )
+
+    hits, missed, delays = 0, 0, []
+    false, counted = len(begins), len(begins)
+    for start, end in zip(events["start"], events["end"], strict=True):
+        within = begins[(begins >= start) & (begins <= end)]
+        false -= len(within)
+        if ((silences["start"] <= start) & (silences["end"] >= start)).any():
+            counted -= len(within)
+        elif len(within):
+            hits += 1
+            delays.append((within[0] - start) / pd.Timedelta("1min"))
+        else:
+            missed += 1
+    nan = float("nan")
+    watched = (~silent).sum() / 1440
+    return {
+        "recall": hits / (hits + missed) if hits + missed else nan,
+        "precision": hits / (hits + false) if hits + false else nan,
+        "f1": 2 * hits / (2 * hits + missed + false) if hits + missed + false else nan,
+        "median_delay_min": float(np.median(delays)) if delays else nan,
+        "alerts_per_day": float(counted / watched) if watched else nan,
+    }
+    ### END SOLUTION
+
+
+def point_adjust(labels: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """Flag every true run that holds at least one flag as a whole."""
+    ### BEGIN SOLUTION
+    labels, adjusted = np.asarray(labels, dtype=bool), np.array(flags, dtype=bool)
+    edges = np.flatnonzero(np.diff(np.r_[False, labels, False].astype(int)))
+    for start, end in edges.reshape(-1, 2):
+        adjusted[start:end] |= adjusted[start:end].any()
+    return adjusted
+    ### END SOLUTION
+
+
+def random_score_f1(labels: np.ndarray, *, draws: int = 20, seed: int = 0) -> tuple[float, float]:
+    """Mean best F1 of a random score, as it is and after point adjustment."""
+    ### BEGIN SOLUTION
+    labels = np.asarray(labels, dtype=bool)
+    edges = np.flatnonzero(np.diff(np.r_[False, labels, False].astype(int))).reshape(-1, 2)
+
+    def best(values: np.ndarray) -> float:
+        order = np.argsort(-values)
+        hits = np.cumsum(labels[order])
+        return float(np.max(2 * hits / (np.arange(1, len(labels) + 1) + labels.sum())))
+
+    def best_adjusted(values: np.ndarray) -> float:
+        # A run is found as a whole as soon as the threshold falls to its highest score.
+        peaks = values.copy()
+        for start, end in edges:
+            peaks[start:end] = values[start:end].max()
+        order = np.argsort(-peaks, kind="stable")
+        hits = np.cumsum(labels[order])
+        f1 = 2 * hits / (np.arange(1, len(labels) + 1) + labels.sum())
+        last = np.append(np.diff(peaks[order]) != 0, True)
+        return float(np.max(f1[last]))
+
+    rng = np.random.default_rng(seed)
+    scores = [rng.uniform(size=len(labels)) for _ in range(draws)]
+    return (
+        float(np.mean([best(score) for score in scores])),
+        float(np.mean([best_adjusted(score) for score in scores])),
+    )
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-evaluate", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+_index = pd.date_range("2026-03-25", periods=1440, freq="min", tz="UTC")
+_none = pd.DataFrame({"start": _index[:0], "end": _index[:0]})
+_event = pd.DataFrame({"start": [_index[600]], "end": [_index[630]]})
+_flags = pd.Series(False, _index)
+_flags.iloc[605:608] = True
+_result = evaluate_alerts(_flags, _event, _none)
+_expected = {"recall": 1, "precision": 1, "f1": 1, "median_delay_min": 5, "alerts_per_day": 1}
+for _name, _value in _expected.items():
+    assert abs(_result[_name] - _value) < 1e-9, f"{_name} is {_value}, you have {_result[_name]}"
+_result = evaluate_alerts(~pd.Series(False, _index), _event, _none)
+assert _result["recall"] == 0, "an alarm that is always on begins outside the event: no hit"
+_silence = pd.DataFrame({"start": [_index[590]], "end": [_index[606]]})
+_result = evaluate_alerts(_flags, _event, _silence)
+assert np.isnan(_result["recall"]), "the only event begins in a silence: recall has no value"
+assert _result["alerts_per_day"] == 0, "the alert at 10:07 belongs to an event that doesn't count"
+_labels = np.array([0, 1, 1, 1, 0, 1, 1, 0], dtype=bool)
+_adjusted = point_adjust(_labels, np.array([1, 0, 1, 0, 0, 0, 0, 0], dtype=bool))
+assert _adjusted.tolist() == [True, True, True, True, False, False, False, False], _adjusted
+_long = np.zeros(5000, dtype=bool)
+_long[1000:1300] = True
+_f1, _f1_adjusted = random_score_f1(_long)
+assert 0.05 < _f1 < 0.2, f"6 % of samples are anomalous, random F1 is about 0.11, not {_f1:.2f}"
+assert _f1_adjusted > 0.9, f"one lucky sample finds the run of 300, yours: {_f1_adjusted:.2f}"
+print("exercise 5: the visible check passes")
+
+# %% [markdown]
+# ## 7 · The trap: results that are too good
+#
+# **Point adjustment** was introduced with the argument that one alert per incident is enough (Xu et
+# al., WWW, 2018), and became the standard of deep anomaly detection. But it lets *one* lucky sample
+# turn a run of hundreds into hundreds of hits, while a false alarm stays one sample. Kim et al.
+# (AAAI, 2022) showed that a **random** score then beats the state of the art. See for yourself:
+
+# %%
+rng = np.random.default_rng(5)
+rows = []
+for length in (1, 5, 20, 60, 180):
+    labels = np.zeros(10_080, dtype=bool)
+    for start in rng.choice(np.arange(100, 9_800, 400), 5, replace=False):
+        labels[start : start + length] = True
+    rows.append((length, *random_score_f1(labels, draws=10)))
+trap = pd.DataFrame(rows, columns=["minutes per incident", "F1", "F1 after point adjustment"])
+
+figure, ax = plt.subplots(figsize=(7, 2.8))
+x = np.arange(len(trap))
+ax.bar(x - 0.2, trap["F1"], 0.4, color=plots.BLUE, label="honest")
+ax.bar(x + 0.2, trap["F1 after point adjustment"], 0.4, color=plots.RED, label="point-adjusted")
+ax.set_xticks(x, trap["minutes per incident"])
+ax.set(
+    title="A random score 'detects' long incidents",
+    xlabel="minutes per incident (5 incidents in a week)",
+    ylabel="best F1",
+    ylim=(0, 1.05),
+)
+ax.legend(loc="upper left")
+plt.show()
+print(trap.round(2).to_string(index=False))
+
+# %% [markdown]
+# **Look-ahead** is the second way. A centred window knows what comes next. The cell below scores the
+# same leak with a centred and with a trailing window of one hour: the centred one alarms *before the
+# fault has begun*. In a notebook that looks like a gift. In production the samples don't exist yet.
+
+# %%
+memory = recording.service("payment")["memory_utilization"].loc[
+    "2026-03-31 00:30":"2026-03-31 03:00"
+]
+trailing = memory.rolling(61).mean()
+centred = memory.rolling(61, center=True).mean()
+limit = memory.iloc[:60].mean() + 0.02
+ax = plots.timeline(
+    {"memory": 100 * memory, "trailing mean": 100 * trailing, "centred mean": 100 * centred},
+    ylabel="memory (%)",
+    events=leak.assign(end=memory.index[-1]),
+    title="A centred window knows the fault before it starts",
+)
+ax.axhline(100 * limit, color=plots.GREY, ls="--", lw=1)
+plt.show()
+for name, smoothed in [("centred", centred), ("trailing", trailing)]:
+    crossing = smoothed[smoothed > limit].index[0]
+    minutes_late = (crossing - leak["start"].iloc[0]) / pd.Timedelta("1min")
+    print(f"{name:8} crosses the limit {minutes_late:+.0f} min after the fault began")
+
+# %% [markdown]
+# How to catch both: score a random detector with your own measure (it must look bad), and cut the
+# future off (nothing before the cut may change). The hidden checks do the second to you.
+#
+# The third way is the threshold that was chosen on the test labels, "best F1". It is an upper bound
+# that no detector reaches in production, and it flatters erratic scores most.
+#
+# ## 8 · From a score to an alerting rule
+#
+# Much of what you have built is available where the metrics are: as **alerting rules** of Prometheus.
+# A rule is an expression in PromQL. Each label set for which it returns a value is an alert of its
+# own. Three fields make the difference between a rule and a nuisance:
+#
+# - `for: 5m`: the alert is *pending* until the expression has held for five minutes at every
+#   evaluation; only then it is *firing*. One quiet evaluation resets it.
+# - `keep_firing_for: 10m` (Prometheus 2.42 and later): once firing, it stays so until the expression
+#   has been silent for ten minutes. That is **hysteresis**: no flapping around the threshold.
+# - `labels`: they say where the alert goes. `severity: page` wakes somebody up, `severity: ticket`
+#   waits for the morning.
+#
+# The course evaluates rule files by itself; its evaluator gives the same answers as Prometheus'
+# own `promtool`. The shop's metrics have names such as `shop_error_ratio{service="checkout"}`.
+
+# %%
+from course.telemetry import prometheus
+
+rules = """
+groups:
+  - name: example
+    interval: 1m
+    rules:
+      - alert: CheckoutErrors
+        expr: shop_error_ratio{service="checkout"} > 0.05
+        for: 3m
+        keep_firing_for: 10m
+        labels:
+          severity: page
+"""
+night_series = prometheus.to_series(recording.metrics)
+answer = prometheus.evaluate(prometheus.load_rules(rules), night_series)
+pending, firing = answer.pending("CheckoutErrors"), answer.firing("CheckoutErrors")
+view = slice("2026-03-31 01:30", "2026-03-31 05:00")
+figure, axes = plots.grid(2, height=1.6)
+plots.timeline(
+    100 * recording.service("checkout")["error_ratio"].loc[view], ax=axes[0], ylabel="errors (%)",
+    title="The leak ends in restarts: errors come and go", events=leak,
+)  # fmt: skip
+axes[0].axhline(5, color=plots.RED, ls="--", lw=1)
+plots.timeline(
+    {"pending": pending.loc[view].astype(int), "firing": firing.loc[view].astype(int)},
+    ax=axes[1], ylabel="state", title="for and keep_firing_for turn flapping into few alerts",
+)  # fmt: skip
+axes[1].set_yticks([0, 1], ["off", "on"])
+plt.show()
+
+# %% [markdown]
+# A rule may look back a week, too: `offset 1w` shifts a selector. That is the contextual baseline of
+# section 3, in its simplest form. And it may notice what is *not* there: `absent(x)` returns 1
+# when there is no sample of `x`. A service that sends nothing raises no error rate.
+#
+# ### Exercise 6 · Alerting rules for Prometheus (10 points)
+#
+# **Write** `alert_rules()`, which returns the text of a rule file with exactly these three alerts, in
+# groups with an interval of one minute:
+#
+# | alert | fires when | severity |
+# |---|---|---|
+# | `ErrorRatioHigh` | the error ratio of a service has been above 5 % at every evaluation for 5 minutes; it keeps firing until the ratio has not been above 5 % for 10 minutes | `page` |
+# | `LatencySlow` | the mean of a service's p99 latency over the last 10 minutes has been above 1.5 times the mean over the same 10 minutes one week before, at every evaluation for 10 minutes, and its present request rate is above 0.5 per second at each of them | `ticket` |
+# | `TelemetryMissing` | there has been no sample of checkout's request rate (older ones than 5 minutes don't count in Prometheus), at every evaluation for 3 minutes | `page` |
+#
+# The metrics are `shop_error_ratio` (0 to 1), `shop_latency_p99_ms` and `shop_request_rate`, each
+# with the label `service`. Alerts of the first two rules must keep the label `service`, and all three
+# must carry the label `severity`.
+#
+# **Right** means: on unseen series, each alert fires at the right minutes for the right service.
+# Rule files of up to 64 KiB without YAML anchors or aliases are accepted.
+#
+# **Example:** `load_rules(alert_rules())` raises no error, and the error ratio of one service at 6 %
+# for 8 minutes fires `ErrorRatioHigh` for that service from its sixth minute on.
+#
+# **Scored:** 4, 4 and 2 points; each case of a rule must agree at every minute, label sets and
+# severity included. 10 s a call.
+
+
+# %% nbgrader={"grade": false, "grade_id": "alert-rules", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def alert_rules() -> str:
+    """Return a Prometheus rule file with ErrorRatioHigh, LatencySlow and TelemetryMissing."""
+    ### BEGIN SOLUTION
+    return """
+groups:
+  - name: shop
+    interval: 1m
+    rules:
+      - alert: ErrorRatioHigh
+        expr: shop_error_ratio > 0.05
+        for: 5m
+        keep_firing_for: 10m
+        labels:
+          severity: page
+      - alert: LatencySlow
+        expr: >
+          avg_over_time(shop_latency_p99_ms[10m])
+            > 1.5 * avg_over_time(shop_latency_p99_ms[10m] offset 1w)
+          and shop_request_rate > 0.5
+        for: 10m
+        labels:
+          severity: ticket
+      - alert: TelemetryMissing
+        expr: absent(shop_request_rate{service="checkout"})
+        for: 3m
+        labels:
+          severity: page
+"""
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-alert-rules", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+_rules = prometheus.load_rules(alert_rules())
+_names = sorted(_rule.name for _rule in _rules.alerts)
+assert _names == ["ErrorRatioHigh", "LatencySlow", "TelemetryMissing"], f"alerts found: {_names}"
+_index = pd.date_range("2026-03-25", periods=60, freq="min", tz="UTC")
+_wide = pd.DataFrame(
+    {
+        ("cart", "error_ratio"): 0.01,
+        ("checkout", "error_ratio"): 0.01,
+        ("checkout", "request_rate"): 9.0,
+    },
+    index=_index,
+)
+_wide.columns = pd.MultiIndex.from_tuples(_wide.columns, names=["service", "metric"])
+_wide.iloc[20:28, 0] = 0.06
+_wide.iloc[30:34, 1] = 0.5
+_answer = prometheus.evaluate(_rules, prometheus.to_series(_wide))
+_firing = _answer.firing("ErrorRatioHigh", service="cart", severity="page")
+assert _firing.any(), "ErrorRatioHigh must fire for cart, with the labels service and severity=page"
+_first, _last = np.flatnonzero(_firing)[[0, -1]]
+assert (_first, _last) == (25, 37), (
+    f"cart's errors last from minute 20 to 27: firing from minute 25 to 37, not {_first} to {_last}"
+)
+assert not _answer.firing("ErrorRatioHigh", service="checkout").any(), "4 minutes are not 5"
+assert not _answer.firing("TelemetryMissing").any(), "checkout's request rate is there"
+print("exercise 6: the visible check passes")
+
+# %% [markdown]
+# ## 9 · Milestone: detect unseen incidents
+#
+# Now the night of the prologue, forty times over. You get four quiet weeks of a service, and then
+# days of it as they happened. Some are quiet, some have a harmless surge, some have an incident of
+# one of six kinds: CPU saturation, memory leak, slow query, bad deploy, pool exhaustion, network
+# delay. What alerts in month 5, is explained in month 6 and acts in month 7 is what you build here.
+#
+# You may practise as much as you like: `shop.service_days` makes days with known truth from a
+# seed of yours. The hidden days come from seeds that nobody knows, so memorising is no use; the
+# *kind* of day is the same. `practice` shows recall by kind of fault for two simple detectors whose
+# thresholds were set to the same budget.
+
+# %%
+SERVICES = ["checkout", "payment", "inventory", "search", "cart", "catalog-db"]
+KINDS = [
+    "cpu_saturation", "memory_leak", "slow_query", "bad_deploy", "pool_exhaustion", "network_delay",
+]  # fmt: skip
+practice = [
+    *shop.service_days(24, seed=71, after=history.index[-1], services=SERVICES, kinds=KINDS),
+    *shop.service_days(12, seed=72, after=history.index[-1], services=SERVICES, quiet_share=1.0),
+]
+
+
+def static_three_sigma(history: pd.DataFrame, live: pd.DataFrame, sigmas: float = 3.0) -> pd.Series:
+    """Flag latency that is far from the mean of the whole history."""
+    past = history["latency_p99_ms"]
+    return (live["latency_p99_ms"] - past.mean()).abs() > sigmas * past.std()
+
+
+def plain_ewma(history: pd.DataFrame, live: pd.DataFrame, width: float = 4.0) -> pd.Series:
+    """Flag latency that is far from its own moving average."""
+    past = history["latency_p50_ms"]
+    joined = pd.concat([past.iloc[-240:], live["latency_p50_ms"]])
+    expected = joined.ewm(span=60, adjust=False).mean().shift(1).loc[live.index]
+    step = (past - past.ewm(span=60, adjust=False).mean().shift(1)).std()
+    return (live["latency_p50_ms"] - expected).abs() > width * step
+
+
+def recall_by_kind(detector) -> tuple[pd.Series, scoring.EventScores]:
+    """Judge a detector on the practice days."""
+    results = [
+        scoring.event_scores(detector(history[day.service], day.live), day.events[["start", "end"]])
+        for day in practice
+    ]
+    kinds = [day.events["kind"].iloc[0] if len(day.events) else "quiet" for day in practice]
+    recall = pd.Series([result.recall for result in results], kinds).dropna()
+    return recall.groupby(level=0).mean(), scoring.pool_scores(results)
+
+
+for name, detector, widths in [
+    ("static sigma", static_three_sigma, (3, 6, 9, 12)),
+    ("plain EWMA", plain_ewma, (4, 7, 10, 14)),
+]:
+    for width in widths:
+        _, pooled = recall_by_kind(lambda past, live, d=detector, w=width: d(past, live, w))
+        print(
+            f"{name:12} at {width:2}: recall {pooled.recall:.2f}, F1 {pooled.f1:.2f}, "
+            f"{7 * pooled.false_alarms_per_day:5.1f} false alarms per service-week"
+        )
+
+# %% [markdown]
+# At their textbook widths both raise far more false alarms than one per service and week. At widths
+# that fit the budget they miss most incidents.
+#
+# ### Exercise 7 · Milestone (20 points)
+#
+# **Write** `fit_detector(history)` and `detect(model, live)`.
+#
+# `history` is a frame of four quiet weeks of one service (columns as above, one row a minute). It may
+# have deploys and harmless spikes in it, and no surge. `fit_detector` returns whatever `detect` needs.
+# `live` is one day of the same service in the week after: some values may be `NaN`. `detect` returns
+# a boolean Series on the index of `live`. Any method is allowed.
+#
+# **Right** means: a flag at time $t$ doesn't change when later samples do (without that: no points);
+# the same input gives the same flags. Alerts, hits and false alarms are counted as in section 6.
+#
+# **Example:** `detect(fit_detector(history["cart"]), history["cart"].iloc[-1440:])` is `False` nearly
+# everywhere.
+#
+# **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
+# `SERVICES`. Points rise from the better of the two simple detectors above, tuned to the same budget
+# of one false alarm per service-week, to what a careful solution reaches. The budget is one false
+# alarm per service-week. Seventy days are ten weeks, so chance alone may bring 15 alarms to a detector
+# that keeps it: up to 1.5 a week cost nothing, at 3 a week nothing is left. 30 s for a fit, 10 s for a
+# day.
+#
+# Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth
+# over minutes, and give every feature its own threshold, taken from history that its baseline has not
+# seen.
+
+
+# %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def fit_detector(history: pd.DataFrame) -> object:
+    """Learn what is normal from four quiet weeks of one service.
+
+    Parameters
+    ----------
+    history : DataFrame
+        One row a minute, UTC.
+
+    Returns
+    -------
+    object
+        Whatever `detect` needs.
+    """
+    ### BEGIN SOLUTION
+
+    def levels(metrics: pd.DataFrame) -> pd.DataFrame:
+        """Scales on which a fault is a shift, with the load divided out."""
+        metrics = metrics.ffill()
+        load = metrics["request_rate"].clip(lower=0.1)
+        return pd.DataFrame(
+            {
+                "log p50": np.log(metrics["latency_p50_ms"].clip(lower=0.01)),
+                "log p99": np.log(metrics["latency_p99_ms"].clip(lower=0.01)),
+                "errors": np.sqrt(metrics["error_ratio"]),
+                "CPU per request": np.log((metrics["cpu_utilization"] + 0.01) / load),
+                "memory": metrics["memory_utilization"],
+            }
+        )
+
+    def hour_of_week(table: pd.DataFrame) -> np.ndarray:
+        return np.asarray(table.index.day_of_week * 24 + table.index.hour)
+
+    def baseline(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        hours = hour_of_week(table)
+        centre = table.groupby(hours).median()
+        spread = 1.4826 * (table - centre.loc[hours].to_numpy()).abs().groupby(hours).median()
+        return centre, spread.clip(lower=spread.median() / 2 + 1e-9, axis=1)
+
+    def features(table: pd.DataFrame, usual: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
+        """Robust z-scores, smoothed over a few and over many minutes."""
+        hours = hour_of_week(table)
+        score = (table - usual[0].loc[hours].to_numpy()) / usual[1].loc[hours].to_numpy()
+        score = score.clip(-10, 10).fillna(0)
+        return pd.concat(
+            {span: score.ewm(span=span, adjust=False).mean().abs() for span in (5, 20)}, axis=1
+        )
+
+    table = levels(history)
+    week = np.asarray((table.index - table.index[0]) // pd.Timedelta("7D"))
+    # Each week is scored by a baseline from the others, as a new day will be.
+    held_out = pd.concat(
+        [
+            features(table[week == number], baseline(table[week != number]))
+            for number in np.unique(week)
+        ]
+    )
+    usual = baseline(table)
+    # A margin above the highest score of four quiet weeks keeps the budget on weeks to come.
+    return {"score": lambda live: features(levels(live), usual), "limits": 1.3 * held_out.max()}
+    ### END SOLUTION
+
+
+def detect(model: object, live: pd.DataFrame) -> pd.Series:
+    """Flag the minutes of one day that don't look normal.
+
+    Parameters
+    ----------
+    model : object
+        From `fit_detector`.
+    live : DataFrame
+        One day, one row a minute; may hold NaN.
+
+    Returns
+    -------
+    Series of bool
+        On the index of `live`.
+    """
+    ### BEGIN SOLUTION
+    return (model["score"](live) > model["limits"]).any(axis=1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-milestone", "locked": true, "points": 20, "schema_version": 3, "solution": false, "task": false}
+_models = {_name: fit_detector(history[_name]) for _name in SERVICES}
+_example = practice[0]
+_flags = detect(_models[_example.service], _example.live)
+assert isinstance(_flags, pd.Series) and _flags.index.equals(_example.live.index), (
+    "detect returns a Series on the index of live"
+)
+_prefix = detect(_models[_example.service], _example.live.iloc[:700])
+assert _flags.iloc[:700].astype(bool).equals(_prefix.astype(bool)), "flags move with the future"
+_results = scoring.pool_scores(
+    [
+        scoring.event_scores(
+            detect(_models[_day.service], _day.live), _day.events[["start", "end"]]
+        )
+        for _day in practice
+    ]
+)
+print(f"practice days: recall {_results.recall:.2f}, precision {_results.precision:.2f}, ", end="")
+print(f"F1 {_results.f1:.2f}, {7 * _results.false_alarms_per_day:.1f} false alarms a week")
+assert 7 * _results.false_alarms_per_day <= 3, "more than three false alarms per service-week"
+assert _results.f1 > 0.5, f"an event F1 of {_results.f1:.2f} on the practice days is too low"
+print("exercise 7: the visible check passes")
+
+# %% [markdown]
+# ## 10 · Field study: the Numenta Anomaly Benchmark
+#
+# The shop is simulated. How do the same ideas fare on **real** telemetry? The Numenta Anomaly
+# Benchmark (NAB; Lavin and Ahmad, ICMLA, 2015; Ahmad et al., Neurocomputing, 2017) holds server
+# metrics of Amazon CloudWatch and series whose anomaly has a known cause. It is the most quoted
+# public set of its kind, and one to read with care: its label windows are wide (a tenth of the
+# series, shared among its anomalies), some labels are disputed, and many anomalies are trivial or
+# debatable (Wu and Keogh, TKDE, 2023). Each series is short and has no week to learn from, so a
+# baseline per hour of the week is out of the question.
+#
+# The next cell puts **your own** functions on these series: a robust z against the last hours, your
+# CUSUM on it, and a threshold that your bootstrap takes from the first 15 % of each series (the
+# probation, in which nothing counts). No label is used to choose anything. Without the data the cell
+# prints how to get them.
+
+# %%
+from course.field import nab
+from course.telemetry.public import PublicDataMissing
+
+
+def my_nab_detector(values: pd.Series) -> pd.Series:
+    """Trailing robust z, your CUSUM, your threshold from the probation."""
+    trailing = values.rolling(288, min_periods=36)
+    centre = trailing.median().shift(1)
+    spread = 1.4826 * (values - centre).abs().rolling(288, min_periods=36).median().shift(1)
+    floor = 0.05 * values.expanding(36).std().shift(1) + 1e-9
+    z = ((values - centre) / spread.clip(lower=floor)).clip(-8, 8)
+    quiet = z[z.index < values.attrs["probation_end"]]
+    h = (
+        calibrate_threshold(quiet, k=0.5, target_arl=min(2000, len(quiet)))
+        if len(quiet) > 300
+        else 40
+    )
+    return cusum(z, k=0.5, h=h)
+
+
+try:
+    study = nab.study(my_nab_detector, name="your CUSUM")
+except PublicDataMissing as error:
+    study = None
+    print(error)
+else:
+    columns = ["series", "events", "recall", "precision", "alerts_per_series_day", "chance_recall"]
+    print(study[columns].round(2).to_string())
+    nab.plot_study(study.loc[["aws"]])
+    plt.show()
+
+# %% [markdown]
+# An alert counts here if it overlaps a label window; flags less than an hour apart are one alert.
+# Read each row beside *chance*, the same number of alerts at random times: wide windows are easy to
+# hit. "Reference" is a rolling robust score with a persistence rule whose settings were chosen on the
+# series of *other* groups. The differences between the rows rest on a few dozen events, so treat
+# anything below a tenth as noise.
+#
+# NAB itself publishes another number: the **NAB score** over its whole corpus of 58 series, 100 for a
+# perfect and 0 for a silent detector. It rewards early detection within a window, and NAB chooses each
+# detector's threshold *on the labels*. It is no recall and no precision, and can't be compared with
+# the table above.
+
+# %%
+print(nab.published_table().to_string())
+print(f"\nSource: {nab.SOURCE}\n{nab.CITATION}")
+
+# %% [markdown]
+# ## What to remember
+#
+# 1. An anomaly is relative to a model of normal. Say which one: a level, a context, a memory, a shape.
+# 2. Median and MAD survive last week's incident; mean and standard deviation don't.
+# 3. Divide by the load before you look for trouble, or every sale is an incident.
+# 4. Calibrate on quiet data that the model hasn't seen. Formulas that assume independence promise too
+#    much.
+# 5. Count events, alerts a day and delay. A random score must look bad under your measure.
+# 6. Cut the future off and compare. If the past moves, the result is worthless.
+#
+# ## At work
+#
+# | task | tools of the trade | choose it when |
+# |---|---|---|
+# | seasonal baseline in the metrics store | Prometheus recording rules, `offset 1w` | rules are versioned and reviewed with the service |
+# | decomposition, seasons | statsmodels (STL, MSTL) | exploring, monthly reports |
+# | change points after the fact | ruptures | dating an incident, checking a deploy |
+# | many metrics, no labels | scikit-learn (IsolationForest) | features carry the context |
+# | streams | river | one pass, little memory |
+# | shapes | stumpy | the shape carries the meaning |
+#
+# Start with the rule that you can explain at 03:12. Add a model where the rule measurably fails, and
+# keep the rule as the baseline that the model has to beat.
+#
+# ## Further reading
+#
+# - Chandola, Banerjee, Kumar: *Anomaly detection: A survey*. ACM Computing Surveys 41(3), 2009.
+# - Cleveland, Cleveland, McRae, Terpenning: *STL: A seasonal-trend decomposition procedure based on
+#   loess*. Journal of Official Statistics 6(1), 1990.
+# - Page: *Continuous inspection schemes*. Biometrika 41, 1954.
+# - Liu, Ting, Zhou: *Isolation Forest*. ICDM 2008.
+# - Tatbul, Lee, Zdonik, Alam, Gottschlich: *Precision and recall for time series*. NeurIPS 2018.
+# - Kim, Choi, Choi, Lee, Yoon: *Towards a rigorous evaluation of time-series anomaly detection*.
+#   AAAI 2022.
+# - Wu, Keogh: *Current time series anomaly detection benchmarks are flawed and are creating the
+#   illusion of progress*. IEEE TKDE 35(3), 2023.

@@ -1,0 +1,400 @@
+"""Wrong answers of month 3 that a real student might give, and right ones written another way.
+
+Most are the reference solution with one mistake: `_mistake` takes the solution cell from the
+lesson and changes a fragment of it, so they can't fall behind the lesson.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from course.lessons.checking import WrongAnswer
+
+Kind = Literal["wrong", "naive", "constant", "clock", "metadata", "alternative"]
+
+
+@cache
+def _solution(exercise: str) -> str:
+    text = Path(__file__).with_name("lesson.py").read_text(encoding="utf-8")
+    cell = re.search(
+        rf'(?m)^# %% nbgrader=\{{.*"grade_id": "{exercise}".*"solution": true.*\n((?s:.*?))^# %%',
+        text,
+    )
+    if cell is None:
+        raise LookupError(f"lesson.py has no solution cell with the grade_id {exercise!r}")
+    return cell.group(1)
+
+
+def _mistake(
+    exercise: str, name: str, why: str, *changes: tuple[str, str], kind: Kind = "wrong"
+) -> WrongAnswer:
+    code = _solution(exercise)
+    for old, new in changes:
+        if old not in code:
+            raise LookupError(f"{exercise}, {name}: the solution has no {old!r} any more")
+        code = code.replace(old, new)
+    return WrongAnswer(exercise, name, why, code, kind)
+
+
+_DECOMPOSE_TAIL = _solution("decompose")[_solution("decompose").index("def decompose") :]
+
+_PERIODS_CONSTANT = f"""
+def find_periods(series, max_periods=2):
+    return [pd.Timedelta("1D"), pd.Timedelta("7D")]
+
+
+def decompose(series, period):
+    means = series.resample("15min").mean().interpolate(limit_direction="both")
+    zero = means * 0
+    return pd.DataFrame({{"trend": zero + means.mean(), "seasonal": zero, "residual": means - means.mean()}})
+"""
+
+_PEAKS_ONLY = f"""
+def find_periods(series, max_periods=2):
+    step = series.index[1] - series.index[0]
+    frequency, power = signal.periodogram(series.interpolate(limit_direction="both").to_numpy())
+    best = np.argsort(power[1:])[::-1][:max_periods] + 1
+    return sorted(step / frequency[i] for i in best)
+
+
+{_DECOMPOSE_TAIL.replace(", robust=True", "")}
+"""
+
+_FIXED_LENGTHS = """
+def find_periods(series, max_periods=2):
+    found = []
+    for text in ("1D", "7D"):
+        lag = int(pd.Timedelta(text) / (series.index[1] - series.index[0]))
+        if lag * 3 <= len(series) and series.autocorr(lag) > 0.5:
+            found.append(pd.Timedelta(text))
+    return found
+
+
+def decompose(series, period):
+    means = series.resample("15min").mean()
+    lag = int(period / pd.Timedelta("15min"))
+    trend = means.rolling(lag, center=True).mean()
+    seasonal = (means - trend).groupby(np.arange(len(means)) % lag).transform("mean")
+    return pd.DataFrame({"trend": trend, "seasonal": seasonal, "residual": means - trend - seasonal})
+"""
+
+_WHOLE_SERIES_Z = """
+def robust_zscore(series, *, weeks=4, min_samples=60, min_scale=1e-6):
+    middle = series.median()
+    spread = max(1.4826 * (series - middle).abs().median(), min_scale)
+    return (series - middle) / spread
+"""
+
+_CLOCK_Z = """
+def robust_zscore(series, *, weeks=4, min_samples=60, min_scale=1e-6):
+    start = series.index[0] + pd.Timedelta("7D")
+    return pd.Series(np.where(series.index < start, np.nan, 0.0), series.index)
+"""
+
+_CUSUM_ONLY = _solution("cusum")[: _solution("cusum").index("def calibrate_threshold")]
+
+_TEXTBOOK_ARL = f"""
+from scipy.optimize import brentq
+
+
+{_CUSUM_ONLY.replace("if up > h or down > h", "if up >= h or down >= h")}
+
+
+def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
+    def arl(h):
+        b = h + 1.166
+        return (np.exp(2 * k * b) - 2 * k * b - 1) / (4 * k**2)
+
+    return float(brentq(lambda h: arl(h) - target_arl, 0.1, 50))
+"""
+
+_CONSTANT_CUSUM = """
+def cusum(z, k=0.5, h=8.0):
+    return pd.Series(False, z.index)
+
+
+def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
+    return 5.0
+"""
+
+_QUANTILE_THRESHOLD = """
+def cusum(z, k=0.5, h=8.0):
+    return (z - k).clip(lower=0).cumsum() > h
+
+
+def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
+    return float(quiet.abs().quantile(1 - 1 / target_arl))
+"""
+
+_RAW_FOREST = """
+from sklearn.ensemble import IsolationForest
+
+COLUMNS = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization"]
+
+
+def causal_features(metrics):
+    return metrics[COLUMNS].ffill().dropna()
+
+
+def fit_forest(history, *, seed=0):
+    features = causal_features(history)
+    half = len(features) // 2
+    forest = IsolationForest(max_samples=4096, random_state=seed).fit(features.to_numpy()[:half])
+    return forest, -forest.score_samples(features.to_numpy()[half:]).min()
+
+
+def forest_flags(model, metrics):
+    features = causal_features(metrics)
+    return pd.Series(-model[0].score_samples(features.to_numpy()) > model[1], features.index)
+"""
+
+_CONSTANT_FOREST = """
+def causal_features(metrics):
+    return metrics[["request_rate"]].ffill()
+
+
+def fit_forest(history, *, seed=0):
+    return None
+
+
+def forest_flags(model, metrics):
+    return pd.Series(False, metrics.index)
+"""
+
+_CLOCK_FLAGS = "(np.asarray(metrics.index.hour * 60 + metrics.index.minute) % 97) == 0"
+
+_CONSTANT_EVALUATION = """
+def evaluate_alerts(flags, events, silences, *, merge="10min"):
+    return {"recall": 1.0, "precision": 1.0, "f1": 1.0, "median_delay_min": 5.0, "alerts_per_day": 1.0}
+
+
+def point_adjust(labels, flags):
+    return np.asarray(labels, dtype=bool)
+
+
+def random_score_f1(labels, *, draws=20, seed=0):
+    return 0.11, 0.95
+"""
+
+_LIBRARY_ONLY = """
+from course import scoring
+
+
+def evaluate_alerts(flags, events, silences, *, merge="10min"):
+    found = scoring.event_scores(flags, events, merge=merge)
+    return {
+        "recall": found.recall, "precision": found.precision, "f1": found.f1,
+        "median_delay_min": found.median_delay / pd.Timedelta("1min"),
+        "alerts_per_day": found.alerts_per_day,
+    }
+
+
+def point_adjust(labels, flags):
+    return np.asarray(flags) | np.asarray(labels)
+
+
+def random_score_f1(labels, *, draws=20, seed=0):
+    flags = np.random.default_rng(seed).uniform(size=len(labels)) > 0.5
+    plain = 2 * (flags & labels).sum() / (flags.sum() + labels.sum())
+    return float(plain), 1.0
+"""
+
+_POINTWISE = """
+def evaluate_alerts(flags, events, silences, *, merge="10min"):
+    truth = pd.Series(False, flags.index)
+    for start, end in zip(events["start"], events["end"]):
+        truth[start:end] = True
+    tp = (flags & truth).sum()
+    precision, recall = tp / max(flags.sum(), 1), tp / max(truth.sum(), 1)
+    return {
+        "recall": float(recall), "precision": float(precision),
+        "f1": float(2 * precision * recall / max(precision + recall, 1e-9)),
+        "median_delay_min": 0.0, "alerts_per_day": float(flags.sum() / (len(flags) / 1440)),
+    }
+
+
+def point_adjust(labels, flags):
+    return np.asarray(flags, dtype=bool)
+
+
+def random_score_f1(labels, *, draws=20, seed=0):
+    share = float(np.mean(labels))
+    return 2 * share / (1 + share), 2 * share / (1 + share)
+"""
+
+_DETECTOR = """
+def fit_detector(history):
+    {fit}
+
+
+def detect(model, live):
+    {detect}
+"""
+
+_TUNED_SIGMA = _DETECTOR.format(
+    fit='past = history["latency_p99_ms"]\n    return past.mean(), past.std()',
+    detect='return (live["latency_p99_ms"] - model[0]).abs() > 9 * model[1]',
+)
+_TEXTBOOK_SIGMA = _TUNED_SIGMA.replace("9 * model", "3 * model")
+_TUNED_EWMA = _DETECTOR.format(
+    fit='past = history["latency_p50_ms"]\n'
+    "    return past.iloc[-240:], (past - past.ewm(span=60).mean().shift(1)).std()",
+    detect='joined = pd.concat([model[0], live["latency_p50_ms"]])\n'
+    "    usual = joined.ewm(span=60).mean().shift(1).loc[live.index]\n"
+    '    return (live["latency_p50_ms"] - usual).abs() > 8 * model[1]',
+)
+_CLOCK_DETECTOR = _DETECTOR.format(
+    fit="return None",
+    detect="minute = np.asarray(live.index.hour * 60 + live.index.minute)\n"
+    "    return pd.Series((minute > 240) & (minute < 960) & (minute % 60 == 0), live.index)",
+)
+_METADATA_DETECTOR = _DETECTOR.format(
+    fit='return history["request_rate"].mean()',
+    detect='busy = model > 10 and live["request_rate"].mean() > 0\n'
+    "    flags = pd.Series(False, live.index)\n"
+    "    flags.iloc[480::480] = busy\n"
+    "    return flags",
+)
+_SILENT = _DETECTOR.format(fit="return None", detect="return pd.Series(False, live.index)")
+
+WRONG_ANSWERS: list[WrongAnswer] = [
+    WrongAnswer("decompose", "always day and week", "assumes the seasons", _PERIODS_CONSTANT, "constant"),
+    WrongAnswer("decompose", "strongest peaks", "harmonics count as seasons, outliers bend STL", _PEAKS_ONLY),
+    WrongAnswer("decompose", "tests only day and week", "finds no other season; classical decomposition",
+                _FIXED_LENGTHS, "naive"),
+    _mistake("decompose", "hour of day as season", "the seasonal part is a running mean",
+             ("hill and acf", "acf"), ("parts.seasonal,", "means.rolling(4, min_periods=1).mean(),"),
+             ("> 0.7", "> -9")),
+    WrongAnswer("robust-z", "one median for all", "no hour of the week, looks ahead", _WHOLE_SERIES_Z, "naive"),
+    WrongAnswer("robust-z", "zero after a week", "never looks at the data", _CLOCK_Z, "clock"),
+    _mistake("robust-z", "this week included", "the judged hour is in its own reference",
+             ("range(1, weeks + 1)", "range(0, weeks + 1)")),
+    _mistake("robust-z", "mean and SD", "one incident spoils the reference",
+             ("np.median(reference)", "np.mean(reference)"),
+             ("1.4826 * mad", "np.std(reference)")),
+    _mistake("robust-z", "scale factor forgotten", "MAD is no standard deviation", ("1.4826 * ", "")),
+    _mistake("robust-z", "weeks to come", "the baseline is taken from the future",
+             ("hour - week * pd", "hour + week * pd")),
+    WrongAnswer("cusum", "textbook ARL", "assumes independence; >= for >", _TEXTBOOK_ARL, "naive"),
+    WrongAnswer("cusum", "constant", "never alarms, one threshold for all", _CONSTANT_CUSUM, "constant"),
+    WrongAnswer("cusum", "quantile of z", "threshold of a single sample", _QUANTILE_THRESHOLD),
+    _mistake("cusum", "single samples drawn", "the bootstrap destroys the autocorrelation; upper side only",
+             ("block, paths = 120, 600", "block, paths = 1, 600"), ("or down > h", "")),
+    _mistake("cusum", "no restart", "sums go on after an alarm; threshold from ARL per path",
+             ("alarms[i], up, down = True, 0.0, 0.0", "alarms[i] = True"),
+             ("target_arl * alarms", "3.5 * target_arl * alarms")),
+    WrongAnswer("isolation-forest", "raw metrics", "no context in the features", _RAW_FOREST, "naive"),
+    WrongAnswer("isolation-forest", "never", "a detector that is silent", _CONSTANT_FOREST, "constant"),
+    WrongAnswer("isolation-forest", "by the clock", "flags every 97th minute",
+                _CONSTANT_FOREST.replace("False, metrics.index", f"{_CLOCK_FLAGS}, metrics.index"), "clock"),
+    _mistake("isolation-forest", "centred windows", "features know the future",
+             ('rolling("2h", min_periods=60).median().shift(1)',
+              "rolling(121, min_periods=60, center=True).median()")),
+    _mistake("isolation-forest", "contamination guessed", "one per cent of quiet minutes is flagged",
+             ("scores > model", "model['forest'].decision_function((features / model['scale'])"
+              ".to_numpy()) < 0 * model"),
+             ("max_samples=4096", "max_samples=4096, contamination=0.01")),
+    WrongAnswer("evaluate", "constant", "a fixed report", _CONSTANT_EVALUATION, "constant"),
+    WrongAnswer("evaluate", "library as it is", "ignores silences", _LIBRARY_ONLY),
+    WrongAnswer("evaluate", "minutes instead of events", "long incidents dominate", _POINTWISE, "naive"),
+    _mistake("evaluate", "overlap is enough", "an alarm that is always on finds everything; no ties",
+             ("begins[(begins >= start) & (begins <= end)]", "times[(times >= start) & (times <= end)]"),
+             ("adjusted[start:end].any()", "adjusted[start]"),
+             ("np.max(f1[last])", "np.mean(f1)")),
+    WrongAnswer("alert-rules", "no for", "one sample is enough",
+                _solution("alert-rules").replace("        for: 5m\n", "").replace("        for: 10m\n", "")
+                .replace("        for: 3m\n", "")),
+    _mistake("alert-rules", "no hysteresis, last hour", "flaps; compares with the hour before",
+             ("        keep_firing_for: 10m\n", ""), ("offset 1w", "offset 1h")),
+    _mistake("alert-rules", "service summed away", "nobody knows which service",
+             ("expr: shop_error_ratio > 0.05", "expr: max(shop_error_ratio) > 0.05"),
+             ("and shop_request_rate > 0.5", "and on() shop_request_rate > 0.5")),
+    _mistake("alert-rules", "per cent", "the ratio is compared with 5, missing is taken for 0",
+             ("> 0.05", "> 5"), ('absent(shop_request_rate{service="checkout"})',
+                                 'shop_request_rate{service="checkout"} == 0')),
+    _mistake("alert-rules", "never", "three rules that can't fire",
+             ("> 0.05", "> 2"), ("and shop_request_rate > 0.5", "and shop_request_rate < 0"),
+             ("for: 3m", "for: 9d"), kind="constant"),
+    _mistake("alert-rules", "by the hour", "looks at the clock only",
+             ("expr: shop_error_ratio > 0.05", "expr: shop_error_ratio and on() (hour() > 11)"),
+             ("> 1.5 *", "> 0 *"), ('absent(shop_request_rate{service="checkout"})', "vector(1) > 0"),
+             kind="clock"),
+    WrongAnswer("milestone", "static 9 sigma", "one level for all hours, tuned to the budget",
+                _TUNED_SIGMA, "naive"),
+    WrongAnswer("milestone", "static 3 sigma", "textbook width floods the team", _TEXTBOOK_SIGMA, "naive"),
+    WrongAnswer("milestone", "EWMA", "one metric, no context, tuned to the budget", _TUNED_EWMA, "naive"),
+    WrongAnswer("milestone", "silent", "never an alert", _SILENT, "constant"),
+    WrongAnswer("milestone", "always on", "always an alert", _SILENT.replace("False", "True"), "constant"),
+    WrongAnswer("milestone", "by the clock", "an alert an hour in working time", _CLOCK_DETECTOR, "clock"),
+    WrongAnswer("milestone", "by the service", "busy services alert three times a day",
+                _METADATA_DETECTOR, "metadata"),
+    _mistake("milestone", "scaled by the day", "centred on the day's own median: looks ahead",
+             ("features(levels(live), usual)",
+              "features(levels(live) - levels(live).median() + usual[0].median(), usual)")),
+]  # fmt: skip
+
+_WELCH_PERIODS = f"""
+def find_periods(series, max_periods=2):
+    values = series.interpolate(limit_direction="both")
+    values = values - np.polyval(np.polyfit(np.arange(len(values)), values, 1), np.arange(len(values)))
+    step = series.index[1] - series.index[0]
+    found = []
+    for _ in range(max_periods):
+        best, best_gain = None, 0.25
+        count = len(values)
+        spectrum = np.abs(np.fft.rfft(values - values.mean(), 2 * count)) ** 2
+        acf = np.fft.irfft(spectrum)[:count] / np.arange(count, 0, -1)
+        acf = acf / acf[0]
+        lags = np.arange(4, count // 3 + 1)
+        hills = [lag for lag in lags[2:-2] if acf[lag] == acf[max(lag - 8, 1) : lag + 9].max()]
+        top = max((acf[lag] for lag in hills), default=0)
+        for lag in hills:
+            if acf[lag] > 0.7 * top and acf[lag] - acf[lag // 2] > best_gain:
+                best = lag
+                break
+        if best is None:
+            break
+        found.append(best)
+        values = values - values.groupby(np.arange(count) % best).transform("mean")
+    return sorted(lag * step for lag in found)
+
+
+{_DECOMPOSE_TAIL}
+"""
+
+_LOOPED_Z = """
+def robust_zscore(series, *, weeks=4, min_samples=60, min_scale=1e-6):
+    result = pd.Series(float("nan"), index=series.index)
+    known = series.dropna()
+    for hour in series.index.floor("h").unique():
+        pieces = []
+        for week in range(1, weeks + 1):
+            begin = hour - pd.Timedelta(days=7 * week)
+            first, last = known.index.searchsorted([begin, begin + pd.Timedelta("1h")])
+            pieces.extend(known.to_numpy()[first:last])
+        if len(pieces) < max(min_samples, 1):
+            continue
+        middle = np.median(pieces)
+        scale = max(1.4826 * np.median(np.abs(pieces - middle)), min_scale)
+        first, last = series.index.searchsorted([hour, hour + pd.Timedelta("1h")])
+        result.iloc[first:last] = (series.iloc[first:last] - middle) / scale
+    return result
+"""
+
+ALTERNATIVES: list[WrongAnswer] = [
+    WrongAnswer("decompose", "hills of the ACF only", "another way to find seasons", _WELCH_PERIODS, "alternative"),
+    WrongAnswer("robust-z", "a loop over hours", "slices instead of groups", _LOOPED_Z, "alternative"),
+    _mistake("cusum", "longer blocks, other seed", "another right bootstrap",
+             ("block, paths = 120, 600", "block, paths = 240, 400"), ("default_rng(seed)", "default_rng(seed + 9)"),
+             kind="alternative"),
+    _mistake("isolation-forest", "more trees", "another right forest",
+             ("n_estimators=100", "n_estimators=150"), ('rolling("2h"', 'rolling("150min"'), kind="alternative"),
+    _mistake("alert-rules", "other spelling", "durations and operands written another way",
+             ("for: 5m", "for: 300s"), ("shop_error_ratio > 0.05", "0.05 < shop_error_ratio"),
+             ("offset 1w", "offset 7d"), kind="alternative"),
+    _mistake("milestone", "other smoothing", "another right detector",
+             ("(5, 20)", "(6, 16)"), kind="alternative"),
+]  # fmt: skip

@@ -1,0 +1,177 @@
+"""Single requests behind the metrics: whole call trees of a sample of the gateway's requests.
+
+A minute's requests come from the minute's own random stream, so that a window asked for today and
+a longer one asked for tomorrow agree where they overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from course.shop import seeds
+from course.shop.engine import OUTPUTS
+from course.shop.topology import TOPOLOGY
+from course.shop.workload import JOURNEYS
+
+if TYPE_CHECKING:
+    from course.shop.recording import Recording
+
+#: Share of the gateway's requests whose whole trace is kept (head sampling).
+TRACE_SHARE = 0.05
+
+_RATE, _FAILURE, _OWN, _BACKLOG = (
+    OUTPUTS.index(name) for name in ("rate", "failure", "own", "backlog")
+)
+_ENTRIES = np.array([TOPOLOGY.position[name] for name in JOURNEYS])
+_SIZE = len(TOPOLOGY.services)
+_NESTED = np.zeros((_SIZE, _SIZE))  # share of a callee's failures that its caller passes on
+_OPTIONAL = np.zeros((_SIZE, _SIZE))
+for _call in TOPOLOGY.calls:
+    _pair = TOPOLOGY.position[_call.caller], TOPOLOGY.position[_call.callee]
+    _OPTIONAL[_pair] = _call.optional if _call.waits else 1.0
+    _NESTED[_pair] = _call.per_request * (1 - _OPTIONAL[_pair])
+
+
+@dataclass
+class Spans:
+    """Spans as columns; a parent stands before its children, the root's ``parent`` is -1.
+
+    ``start`` and ``duration`` are milliseconds, ``start`` from the start of the minute; ``failed``
+    says that the request failed, ``cause`` is the service whose own failure it was (or -1).
+    """
+
+    trace: np.ndarray
+    parent: np.ndarray
+    service: np.ndarray
+    start: np.ndarray
+    duration: np.ndarray
+    failed: np.ndarray
+    cause: np.ndarray
+    identity: np.ndarray  # [span, 3] of 64-bit words: trace id high, trace id low, span id
+
+
+def own_failure(outputs: np.ndarray) -> np.ndarray:
+    """Return -log(1 - share of requests that fail in the service itself), [minute, service]."""
+    total = -np.log1p(-np.minimum(outputs[:, _FAILURE], 1 - 1e-9))
+    return np.maximum(total - total @ _NESTED.T, 0.0)
+
+
+def calls_made(outputs: np.ndarray) -> np.ndarray:
+    """Return mean calls per request, [minute, caller, callee], as the measured load implies.
+
+    Retries raise it, failures before the call and full caches lower it. The gateway's row is the
+    mix of journeys of the minute.
+    """
+    rate = outputs[:, _RATE]
+    calls = np.repeat(TOPOLOGY.call_matrix[None], len(outputs), axis=0)
+    from_gateway = calls[:, 0].copy()
+    from_gateway[:, _ENTRIES] = rate[:, _ENTRIES] / rate[:, :1]
+    calls[:, 0] = from_gateway
+    expected = np.einsum("ti,tij->tj", rate, calls)
+    return calls * (rate / np.maximum(expected, 1e-9))[:, None, :]
+
+
+def minute_of_requests(recording: Recording, minute: int) -> Spans:
+    """Return the spans of the traces that begin in ``minute`` and were kept."""
+    outputs = recording.outputs[minute : minute + 1]
+    rng = seeds.stream(recording.scenario.seed, seeds.REQUESTS, minute)
+    requests = round(float(recording.values[minute, 0, 0]) * 60)
+    kept = int(rng.binomial(requests, TRACE_SHARE))
+    parent, service, trace = _trees(rng, kept, calls_made(outputs)[0])
+    fail_here = -np.expm1(-own_failure(outputs)[0])
+    duration_here = outputs[0, _OWN][service] * np.exp(
+        recording.sigma[minute][service] * rng.standard_normal(len(service))
+        - recording.sigma[minute][service] ** 2 / 2
+    )
+    failed_here = rng.random(len(service)) < fail_here[service]
+    hidden = rng.random(len(service)) < _OPTIONAL[service[parent], service]
+    duration, failed, cause = _up(parent, service, duration_here, failed_here, hidden)
+    begins = np.sort(rng.uniform(0, 60_000, kept))
+    lag = outputs[0, _BACKLOG] / np.maximum(outputs[0, _RATE], 1e-6) * 1000.0
+    start = _down(parent, service, begins[trace], duration_here, duration, lag)
+    words = rng.integers(1, 2**63, size=(kept, 2), dtype=np.uint64)
+    span_words = rng.integers(1, 2**63, size=len(service), dtype=np.uint64)
+    identity = np.column_stack([words[trace], span_words])
+    return Spans(trace, parent, service, start, duration, failed, cause, identity)
+
+
+def _trees(
+    rng: np.random.Generator, roots: int, calls: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Grow the call trees service by service, callers first."""
+    blocks: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(_SIZE)]
+    blocks[0].append((np.full(roots, -1), np.arange(roots)))
+    entry_share = calls[0, _ENTRIES] / max(calls[0, _ENTRIES].sum(), 1e-9)
+    entries = _ENTRIES[rng.choice(len(_ENTRIES), size=roots, p=entry_share)]
+    parents, services, traces, count = [], [], [], 0
+    for place in range(_SIZE):
+        parent = np.concatenate([block[0] for block in blocks[place]] or [np.empty(0, int)])
+        trace = np.concatenate([block[1] for block in blocks[place]] or [np.empty(0, int)])
+        spans = count + np.arange(len(parent))
+        parents.append(parent)
+        traces.append(trace)
+        services.append(np.full(len(parent), place))
+        count += len(parent)
+        for callee in np.flatnonzero(calls[place]):
+            mean = calls[place, callee]
+            if place == 0:
+                made = (entries == callee).astype(int)
+                mean = max(mean / entry_share[_ENTRIES == callee].sum(), 1e-9) - 1.0
+                made += made * (rng.random(len(spans)) < max(mean, 0.0))
+            else:
+                made = np.floor(mean).astype(int) + (rng.random(len(spans)) < mean % 1.0)
+            chosen = np.repeat(np.arange(len(spans)), made)
+            blocks[callee].append((spans[chosen], trace[chosen]))
+    return np.concatenate(parents), np.concatenate(services), np.concatenate(traces)
+
+
+def _up(
+    parent: np.ndarray,
+    service: np.ndarray,
+    duration_here: np.ndarray,
+    failed_here: np.ndarray,
+    hidden: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Latencies add and failures travel from callees to the callers that wait for them."""
+    duration, failed = duration_here.copy(), failed_here.copy()
+    cause = np.where(failed_here, service, -1)
+    queue = TOPOLOGY.position["order-queue"]
+    for place in range(_SIZE - 1, 0, -1):
+        spans = np.flatnonzero(service == place)
+        above = parent[spans]
+        waits = service[above] != queue
+        np.add.at(duration, above[waits], duration[spans[waits]])
+        passing = spans[failed[spans] & ~hidden[spans]]
+        fresh = passing[~failed[parent[passing]]]
+        failed[parent[passing]] = True
+        cause[parent[fresh]] = cause[fresh]
+    return duration, failed, cause
+
+
+def _down(
+    parent: np.ndarray,
+    service: np.ndarray,
+    begin: np.ndarray,
+    duration_here: np.ndarray,
+    duration: np.ndarray,
+    lag: np.ndarray,
+) -> np.ndarray:
+    """Calls follow one another after the first half of the caller's own work."""
+    order = np.argsort(parent, kind="stable")
+    elapsed = np.cumsum(duration[order])
+    first_of_family = np.searchsorted(parent[order], parent[order], side="left")
+    before = np.empty_like(duration)
+    before[order] = (elapsed - duration[order]) - (elapsed - duration[order])[first_of_family]
+    start = begin.copy()
+    queue = TOPOLOGY.position["order-queue"]
+    for place in range(1, _SIZE):
+        spans = np.flatnonzero(service == place)
+        above = parent[spans]
+        offset = 0.5 * duration_here[above] + before[spans]
+        asynchronous = service[above] == queue
+        offset = np.where(asynchronous, duration[above] + lag[place], offset)
+        start[spans] = start[above] + offset
+    return start
