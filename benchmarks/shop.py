@@ -45,7 +45,7 @@ def timed(name: str, limit: float, job: Callable[[], object]) -> None:
 
 def speed() -> None:
     """Time what the course promises."""
-    shop.simulate(Scenario("2026-02-02T00:00Z", 60, seed=1)).metrics
+    _ = shop.simulate(Scenario("2026-02-02T00:00Z", 60, seed=1)).metrics
     timed("30 days of all metrics at one minute", 5,
           lambda: shop.history("2026-02-02T00:00Z", 30, seed=1).metrics)  # fmt: skip
     timed("200 two-hour incidents at once", 3,
@@ -58,11 +58,11 @@ def speed() -> None:
 
 
 def _months_work() -> None:
-    shop.history("2026-02-02T00:00Z", 28, seed=1).metrics
+    _ = shop.history("2026-02-02T00:00Z", 28, seed=1).metrics
     days = shop.draw_incidents(40, seed=1, minutes=1440, start=pd.Timestamp("2026-03-02T00:00Z"))
     quiet = [Scenario("2026-03-02T00:00Z", 1440, seed=seed) for seed in range(30)]
     for recording in shop.simulate_many([*days, *quiet]):
-        recording.metrics
+        _ = recording.metrics
 
 
 def difficulty(incidents: int = 300, series: int = 150) -> None:
@@ -125,7 +125,9 @@ def detect(series: int, seed: int = 12, days: int = 14) -> None:
     found = [hit for kind in hits.values() for hit in kind]
     print(f"  recall {np.mean(found):.2f}   precision {good / max(alerts, 1):.2f}   "
           f"alerts per series and day {alerts / series / days / 0.85:.2f}")  # fmt: skip
-    print("  recall by kind: " + ", ".join(f"{k} {np.mean(v):.2f}" for k, v in sorted(hits.items())))
+    print(
+        "  recall by kind: " + ", ".join(f"{k} {np.mean(v):.2f}" for k, v in sorted(hits.items()))
+    )
 
 
 def _ewma_flags(recording: Recording, service: str, metric: str) -> np.ndarray:

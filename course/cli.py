@@ -245,8 +245,8 @@ def _data_list(args: argparse.Namespace) -> int:
     for name in telemetry.names():
         print(f"  {name}")
     print("public (course data fetch NAME):")
-    for name in public.names():
-        print(f"  {name}")
+    for name, data in public.catalogue().items():
+        print(f"  {name}: {data.licence}")
     return OK
 
 
@@ -260,15 +260,14 @@ def _data_fetch(args: argparse.Namespace) -> int:
 def _data_verify(args: argparse.Namespace) -> int:
     from course import telemetry
 
-    problems = telemetry.verify()
+    problems = [f"{name}: {state}" for name, state in telemetry.verify().items() if state != "ok"]
     return _report(problems, "all embedded data sets have the recorded hashes")
 
 
 def _data_build(args: argparse.Namespace) -> int:
-    from course.telemetry import build
+    from course.shop import record
 
-    build.build()
-    return OK
+    return record.main([])
 
 
 # --- instructors ------------------------------------------------------------------------------

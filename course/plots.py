@@ -145,7 +145,7 @@ def timeline(
 
 def concise_dates(ax: Axes) -> Axes:
     """Write dates on the x axis as briefly as they allow."""
-    locator = mdates.AutoDateLocator(maxticks=9)
+    locator = mdates.AutoDateLocator()
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     return ax

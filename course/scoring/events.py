@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,8 @@ from course.scoring._inputs import (
 
 _DAY = pd.Timedelta(days=1)
 
-Duration = str | pd.Timedelta
-Intervals = pd.DataFrame | Iterable[tuple[Any, Any]]
+Duration: TypeAlias = str | pd.Timedelta
+Intervals: TypeAlias = pd.DataFrame | Iterable[tuple[Any, Any]]
 
 
 @dataclass(frozen=True, eq=False)

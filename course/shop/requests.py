@@ -119,7 +119,7 @@ def _trees(
             mean = calls[place, callee]
             if place == 0:
                 made = (entries == callee).astype(int)
-                mean = max(mean / entry_share[_ENTRIES == callee].sum(), 1e-9) - 1.0
+                mean = max(mean / entry_share[callee == _ENTRIES].sum(), 1e-9) - 1.0
                 made += made * (rng.random(len(spans)) < max(mean, 0.0))
             else:
                 made = np.floor(mean).astype(int) + (rng.random(len(spans)) < mean % 1.0)

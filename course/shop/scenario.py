@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -76,7 +78,7 @@ class Surge:
 
 @dataclass(frozen=True)
 class Deploy:
-    """A harmless release of ``service`` at minute ``start`` (a `Fault` of kind bad_deploy is not)."""
+    """A harmless release of ``service`` at minute ``start``, unlike a `Fault` bad_deploy."""
 
     service: str
     start: int
@@ -154,7 +156,8 @@ class Scenario:
             raise ValueError(f"seed is {self.seed!r}; it must be a non-negative int")
         for field_name in ("faults", "surges", "deploys", "flags"):
             object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
-        for item in (*self.faults, *self.surges, *self.deploys, *self.flags):
+        items: tuple[Any, ...] = (*self.faults, *self.surges, *self.deploys, *self.flags)
+        for item in items:
             last = item.start + getattr(item, "minutes", 1)
             if last > self.minutes:
                 raise ValueError(
@@ -175,7 +178,7 @@ class Scenario:
 
     def _refuse_overlaps(self) -> None:
         by_place = sorted(self.faults, key=lambda fault: (fault.kind, fault.service, fault.start))
-        for one, two in zip(by_place, by_place[1:], strict=False):
+        for one, two in itertools.pairwise(by_place):
             same = (one.kind, one.service) == (two.kind, two.service)
             if same and two.start < one.start + one.minutes:
                 raise ValueError(

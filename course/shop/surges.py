@@ -1,4 +1,4 @@
-"""Harmless bursts of demand or work: they move the same metrics as faults, and nothing is broken."""
+"""Harmless bursts of demand or work: they move metrics as faults do, and nothing is broken."""
 
 from __future__ import annotations
 

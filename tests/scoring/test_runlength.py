@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from course.scoring import average_run_length
 
 

@@ -10,7 +10,8 @@ reaches that recall, the one with the highest recall. Two ways to say "other":
 
 `budget_threshold` needs no labels at all: it sets a threshold by the number of alerts alone.
 
-The chosen settings are kept in ``chosen.json``; ``python -m course.field.nab --tune FILE`` makes it.
+The chosen settings are kept in ``chosen.json``; ``python -m course.field.nab --tune FILE`` makes
+it.
 """
 
 from __future__ import annotations

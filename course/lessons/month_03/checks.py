@@ -17,8 +17,13 @@ from course.telemetry import prometheus
 _MINUTE = pd.Timedelta("1min")
 _SERVICES = ("checkout", "payment", "inventory", "search", "cart", "catalog-db")
 _KINDS = (
-    "cpu_saturation", "memory_leak", "slow_query", "bad_deploy", "pool_exhaustion", "network_delay",
-)  # fmt: skip
+    "cpu_saturation",
+    "memory_leak",
+    "slow_query",
+    "bad_deploy",
+    "pool_exhaustion",
+    "network_delay",
+)
 
 
 def _history() -> pd.DataFrame:
@@ -105,10 +110,9 @@ def _decomposition(student: Student, name: str, weight: float, rng: np.random.Ge
     days = 14
     index = pd.date_range(_start(rng), periods=days * 1440, freq="min")
     phase = np.arange(1440)
-    shape = sum(
-        rng.uniform(1, 3) / k * np.sin(2 * np.pi * k * phase / 1440 + rng.uniform(0, 6))
-        for k in (1, 2, 3)
-    )
+    shape = np.zeros(1440)
+    for k in (1, 2, 3):
+        shape += rng.uniform(1, 3) / k * np.sin(2 * np.pi * k * phase / 1440 + rng.uniform(0, 6))
     seasonal = np.tile(shape - shape.mean(), days)
     values = 40 + np.linspace(0, 3, len(index)) + seasonal + _autoregressive(rng, len(index), 0.5)
     for day in rng.choice(np.arange(1, days - 1), 3, replace=False):
@@ -572,7 +576,7 @@ def _rule_series(rng: np.random.Generator) -> pd.DataFrame:
     """Eight days of three services: errors that flap, latency that rises, samples that stop."""
     index = pd.date_range(_start(rng), periods=8 * 1440, freq="min")
     last = len(index) - 1440
-    columns = {}
+    columns: dict[tuple[str, str], np.ndarray] = {}
     for service in rng.permutation([*_SERVICES[:2], str(rng.choice(_SERVICES[2:]))]):
         errors = rng.uniform(0.0, 0.02, len(index))
         latency = 100 * np.exp(0.05 * rng.normal(size=len(index)))

@@ -41,7 +41,7 @@ def _mistake(
 
 _DECOMPOSE_TAIL = _solution("decompose")[_solution("decompose").index("def decompose") :]
 
-_PERIODS_CONSTANT = f"""
+_PERIODS_CONSTANT = """
 def find_periods(series, max_periods=2):
     return [pd.Timedelta("1D"), pd.Timedelta("7D")]
 
@@ -49,7 +49,7 @@ def find_periods(series, max_periods=2):
 def decompose(series, period):
     means = series.resample("15min").mean().interpolate(limit_direction="both")
     zero = means * 0
-    return pd.DataFrame({{"trend": zero + means.mean(), "seasonal": zero, "residual": means - means.mean()}})
+    return pd.DataFrame({"trend": zero + means.mean(), "seasonal": zero, "residual": means - means.mean()})
 """
 
 _PEAKS_ONLY = f"""
