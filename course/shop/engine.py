@@ -157,7 +157,7 @@ class Engine:
                 state = np.stack([troubled[place] for place in places], axis=1)
                 state, out = self.step(state, np.ascontiguousarray(inputs[minute][:, places]))
                 outputs[minute][:, places] = out
-                keeps = state.any(axis=(0, 2))
+                keeps = np.asarray(state.any(axis=(0, 2)))
                 stepped = set(places)
                 troubled = {place: state[:, row] for row, place in enumerate(places) if keeps[row]}
             else:

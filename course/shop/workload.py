@@ -6,6 +6,7 @@ A week has its rhythm, the year its slow growth and its season, and holidays the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -103,7 +104,7 @@ def _curves() -> tuple[np.ndarray, np.ndarray]:
     return _daily(_WORKDAY), _daily(_WEEKEND)
 
 
-def _daily(shapes: dict[str, tuple[tuple[float, float], ...]]) -> np.ndarray:
+def _daily(shapes: Mapping[str, tuple[tuple[float, float], ...]]) -> np.ndarray:
     hour = np.arange(MINUTES_PER_DAY) / 60.0
     columns = []
     for name in JOURNEYS:

@@ -66,9 +66,9 @@ def study(
     rows = {}
     for group in groups:
         every = load(group)
-        rows[group, name] = summary(by_series(lambda _: detector, every))
+        rows[group, name] = summary(by_series(_always(detector), every))
         for baseline, textbook in TEXTBOOK.items():
-            rows[group, baseline] = summary(by_series(lambda _, d=textbook: d, every))
+            rows[group, baseline] = summary(by_series(_always(textbook), every))
         rows[group, "reference"] = summary(by_series(_tuned(REFERENCE, "series"), every))
     return _table(rows)
 
@@ -130,7 +130,7 @@ def full_table(group: str) -> tuple[pd.DataFrame, dict[tuple[str, str], pd.DataF
     every = load(group)
     counts: dict[tuple[str, str], pd.DataFrame] = {}
     for name, textbook in TEXTBOOK.items():
-        counts["textbook thresholds", name] = by_series(lambda _, d=textbook: d, every)
+        counts["textbook thresholds", name] = by_series(_always(textbook), every)
     for leave_out in ("series", "group"):
         for family in FAMILIES:
             key = f"tuned, {leave_out} left out", family
@@ -139,7 +139,7 @@ def full_table(group: str) -> tuple[pd.DataFrame, dict[tuple[str, str], pd.DataF
     for family in FAMILIES:
         detector = _without_threshold(family, every[0])
         at = detector.at(budget_threshold(detector, every, budget))
-        counts["equal alerts", family] = by_series(lambda _, d=at: d, every)
+        counts["equal alerts", family] = by_series(_always(at), every)
     return _table({key: summary(value) for key, value in counts.items()}), counts
 
 
@@ -193,6 +193,10 @@ def compare_recorded(group: str, table: pd.DataFrame) -> pd.DataFrame:
         for name in TEXTBOOK
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _always(detector: Detector) -> DetectorOf:
+    return lambda _: detector
 
 
 def _tuned(family: str, leave_out: str) -> DetectorOf:
