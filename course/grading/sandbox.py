@@ -234,6 +234,7 @@ def _file_system(folder: RunFolder) -> list[str]:
         # An ordinary user may enter a folder that root has made with mode 1777 only.
         options += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
     return [
+        *_open_parents(_python(), _package(), ["--ro-bind", "", "/run/course/in"]),
         *options,
         *_python(),
         *_package(),
@@ -242,6 +243,18 @@ def _file_system(folder: RunFolder) -> list[str]:
         "--bind", str(folder.outbox), INSIDE_OUT,
         "--bind", str(folder.submission), INSIDE_WORK,
     ]  # fmt: skip
+
+
+def _open_parents(*groups: list[str]) -> list[str]:
+    """Make the folders above every bound path enterable; bubblewrap makes them private."""
+    targets = [
+        Path(group[i + 2])
+        for group in groups
+        for i, word in enumerate(group)
+        if word == "--ro-bind"
+    ]
+    parents = sorted({str(p) for target in targets for p in target.parents} - {"/", "/usr"})
+    return [word for parent in parents for word in ("--perms", "0755", "--dir", parent)]
 
 
 @cache
@@ -276,7 +289,7 @@ def _package() -> list[str]:
     """Bind the parts of the course that students have, under a path of their own."""
     package = Path(course.__file__).parent
     target = f"{_INSIDE_PACKAGE}/course"
-    options = ["--dir", target]
+    options: list[str] = []
     for path in sorted(package.iterdir()):
         if path.suffix == ".py" or path.name in STUDENT_PACKAGES:
             options += ["--ro-bind", str(path), f"{target}/{path.name}"]

@@ -115,7 +115,7 @@ def _deploys(
         version = f"v{rng.integers(100, 1000)}"
         when = scenario.start + pd.Timedelta(minutes=start)
         release = Deploy(service, start, version)
-        if when.dayofweek < 5 and 7 <= when.hour < 17:
+        if when.day_of_week < 5 and 7 <= when.hour < 17:
             deploy(effects, release, rng)
             done.append(release)
     return sorted(done, key=lambda release: release.start)

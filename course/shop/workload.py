@@ -123,10 +123,10 @@ def _weekday(day: int) -> int:
 def _day_level(day: int) -> float:
     """Level of the day that is ``day`` days after 1970-01-01: week, growth, season, holiday."""
     date = pd.Timestamp(day, unit="D", tz="UTC")
-    year = (date.dayofyear - 1) / 365.0
+    year = (date.day_of_year - 1) / 365.0
     growth = 1.0 + _GROWTH_PER_YEAR * (year - 0.5)
-    if date.dayofyear <= 14:  # the year's growth is given back in the January lull
-        growth += _GROWTH_PER_YEAR * (1 - date.dayofyear / 14) * 0.8
+    if date.day_of_year <= 14:  # the year's growth is given back in the January lull
+        growth += _GROWTH_PER_YEAR * (1 - date.day_of_year / 14) * 0.8
     level = growth * float(_WEEKDAY_LEVEL[_weekday(day)])
     if (date.month, date.day) in _FIXED_HOLIDAYS:
         return level * _FIXED_HOLIDAYS[date.month, date.day][1]
@@ -138,5 +138,5 @@ def _day_level(day: int) -> float:
 
 def _black_friday(year: int) -> pd.Timestamp:
     first = pd.Timestamp(year=year, month=11, day=1, tz="UTC")
-    thursday = first + pd.Timedelta(days=(3 - first.dayofweek) % 7 + 21)
+    thursday = first + pd.Timedelta(days=(3 - first.day_of_week) % 7 + 21)
     return thursday + pd.Timedelta(days=1)

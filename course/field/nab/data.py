@@ -5,7 +5,8 @@ What to know before trusting a number on NAB:
 - A label window is 10 % of the series, divided by the number of its anomalies and centred on
   each: far wider than most anomalies. An alert hours before the anomaly is a "hit".
 - The labels are disputed: Wu and Keogh ("Current time series anomaly detection benchmarks are
-  flawed and are creating the illusion of progress", IEEE TKDE 2021, arXiv:2009.13807) find
+  flawed and are creating the illusion of progress", IEEE TKDE 2023,
+  doi:10.1109/TKDE.2021.3112126) find
   series with wrong labels and anomalies that one line of code detects.
 - The first 15 % of a series, at most 750 rows, are probation: not scored.
 - Timestamps carry no time zone; here they are read as UTC. Three of the series have repeated

@@ -16,12 +16,17 @@ import numpy as np
 import pandas as pd
 
 from course.field.nab.data import NabSeries, load
-from course.field.nab.detectors import TEXTBOOK, Detector, Robust, Threshold
+from course.field.nab.detectors import TEXTBOOK, Detector
 from course.field.nab.events import chance_series, looks_ahead, pooled, score_series
 from course.field.nab.published import RECORDED
-from course.field.nab.tuning import FAMILIES, REFERENCE, budget_threshold, chosen
+from course.field.nab.tuning import FAMILIES, REFERENCE, chosen
 
 JUDGED = ("aws", "known_cause")
+BLOCKS = {
+    "equal alerts": "alerts",
+    "tuned, group left out": "group",
+    "tuned, series left out": "series",
+}
 _DRAWS = 4000
 _SEED = 20260301
 
@@ -69,7 +74,7 @@ def study(
         rows[group, name] = summary(by_series(_always(detector), every))
         for baseline, textbook in TEXTBOOK.items():
             rows[group, baseline] = summary(by_series(_always(textbook), every))
-        rows[group, "reference"] = summary(by_series(_tuned(REFERENCE, "series"), every))
+        rows[group, "reference"] = summary(by_series(_tuned(REFERENCE, "alerts"), every))
     return _table(rows)
 
 
@@ -121,9 +126,8 @@ def full_table(group: str) -> tuple[pd.DataFrame, dict[tuple[str, str], pd.DataF
     Returns
     -------
     table : pd.DataFrame
-        Indexed by (block, detector), columns as in `study`. Blocks: ``textbook thresholds``;
-        ``tuned, series left out``; ``tuned, group left out``; ``equal alerts`` (the threshold of
-        each detector set, without labels, to the alert rate of the textbook EWMA).
+        Indexed by (block, detector), columns as in `study`. Blocks: ``textbook thresholds`` and
+        those of `BLOCKS`, whose meaning stands in `course.field.nab.tuning`.
     counts : dict
         (block, detector) to the counts by series, for `bootstrap`.
     """
@@ -131,15 +135,9 @@ def full_table(group: str) -> tuple[pd.DataFrame, dict[tuple[str, str], pd.DataF
     counts: dict[tuple[str, str], pd.DataFrame] = {}
     for name, textbook in TEXTBOOK.items():
         counts["textbook thresholds", name] = by_series(_always(textbook), every)
-    for leave_out in ("series", "group"):
+    for block, way in BLOCKS.items():
         for family in FAMILIES:
-            key = f"tuned, {leave_out} left out", family
-            counts[key] = by_series(_tuned(family, leave_out), every)
-    budget = pooled(counts["textbook thresholds", "EWMA 4 sigma"])["alerts_per_series_day"]
-    for family in FAMILIES:
-        detector = _without_threshold(family, every[0])
-        at = detector.at(budget_threshold(detector, every, budget))
-        counts["equal alerts", family] = by_series(_always(at), every)
+            counts[block, family] = by_series(_tuned(family, way), every)
     return _table({key: summary(value) for key, value in counts.items()}), counts
 
 
@@ -199,15 +197,8 @@ def _always(detector: Detector) -> DetectorOf:
     return lambda _: detector
 
 
-def _tuned(family: str, leave_out: str) -> DetectorOf:
-    return lambda series: chosen(family, series, leave_out)
-
-
-def _without_threshold(family: str, series: NabSeries) -> Robust | Threshold:
-    """A family's detector as tuned with the group left out, for which a threshold is sought."""
-    if family == REFERENCE:
-        return chosen(family, series, "group")
-    return TEXTBOOK[list(TEXTBOOK)[FAMILIES.index(family)]]
+def _tuned(family: str, way: str) -> DetectorOf:
+    return lambda series: chosen(family, series, way)
 
 
 def _table(rows: dict[tuple[str, str], dict[str, float | int | bool]]) -> pd.DataFrame:

@@ -8,7 +8,10 @@ reaches that recall, the one with the highest recall. Two ways to say "other":
 - ``"group"``: all series of the other groups (leave one group out; stricter, since no series of
   the same kind is used).
 
-`budget_threshold` needs no labels at all: it sets a threshold by the number of alerts alone.
+``"alerts"`` takes the form chosen with the group left out (for a baseline: the textbook form) and
+sets its threshold without any label: `budget_threshold` finds the one that raises as many alerts on
+the group as the textbook EWMA does. It sees the group's values as a whole, as a team does that
+turns a threshold until the pages are bearable.
 
 The chosen settings are kept in ``chosen.json``; ``python -m course.field.nab --tune FILE`` makes
 it.
@@ -39,7 +42,7 @@ _REFRACTORY_HOURS = (0.0, 6.0, 12.0)
 _BASELINE_THRESHOLDS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0)
 _ROBUST_THRESHOLDS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _HABITUATION = ((0.0, 1.0), (0.5, 1.0), (0.5, 3.0), (0.8, 1.0), (0.8, 3.0))
-_BUDGET_THRESHOLDS = np.geomspace(0.5, 1000.0, 153)
+_BUDGET_THRESHOLDS = 4.0 * 1.02 ** np.arange(-100, 280)  # 0.55 to 1004, in steps of 2 %
 
 
 def settings(family: str) -> list[Robust | Threshold]:
@@ -59,7 +62,7 @@ def settings(family: str) -> list[Robust | Threshold]:
                 _REFRACTORY_HOURS,
             )
         ]
-    score = TEXTBOOK[_TEXTBOOK_OF[family]].score
+    score = _textbook(family).score
     return [
         Threshold(score, k, hours) for k, hours in product(_BASELINE_THRESHOLDS, _REFRACTORY_HOURS)
     ]
@@ -77,12 +80,16 @@ def tune(groups: dict[str, list[NabSeries]], *, progress: bool = True) -> dict[s
     -------
     dict
         ``["series"][family][series name]`` and ``["group"][family][group]``: the setting's
-        fields; ``["variants"][family]``: how many settings were tried.
+        fields; ``["alerts"][family][group]``: the threshold at equal alerts;
+        ``["variants"][family]``: how many settings were tried.
     """
     names = [series.name for every in groups.values() for series in every]
     group_of = np.array([group for group, every in groups.items() for _ in every])
     reference = _counts([TEXTBOOK["EWMA 4 sigma"]], groups, "textbook EWMA", progress)[0]
-    chosen: dict[str, Any] = {"series": {}, "group": {}, "variants": {}}
+    budgets = {
+        group: _alert_rate(TEXTBOOK["EWMA 4 sigma"], every) for group, every in groups.items()
+    }
+    chosen: dict[str, Any] = {"series": {}, "group": {}, "alerts": {}, "variants": {}}
     for family in FAMILIES:
         candidates = settings(family)
         counts = _counts(candidates, groups, family, progress)
@@ -95,6 +102,16 @@ def tune(groups: dict[str, list[NabSeries]], *, progress: bool = True) -> dict[s
             name: pick(np.arange(len(names)) != i) for i, name in enumerate(names)
         }
         chosen["group"][family] = {group: pick(group_of != group) for group in groups}
+        chosen["alerts"][family] = {
+            group: budget_threshold(
+                Robust(**chosen["group"][family][group])
+                if family == REFERENCE
+                else _textbook(family),
+                every,
+                budgets[group],
+            )
+            for group, every in groups.items()
+        }
         chosen["variants"][family] = len(candidates)
     return chosen
 
@@ -110,7 +127,7 @@ def variants() -> dict[str, int]:
     return _chosen()["variants"]
 
 
-def chosen(family: str, series: NabSeries, leave_out: str) -> Robust | Threshold:
+def chosen(family: str, series: NabSeries, way: str) -> Robust | Threshold:
     """The setting to use on a series.
 
     Parameters
@@ -118,22 +135,27 @@ def chosen(family: str, series: NabSeries, leave_out: str) -> Robust | Threshold
     family : str
         One of `FAMILIES`.
     series : NabSeries
-    leave_out : {"series", "group"}
-        What was left out when the setting was chosen.
+    way : {"series", "group", "alerts"}
+        How the setting was chosen; see the module's text.
     """
     folder = series.name.split("/")[0]
     group = next(name for name, folders in GROUPS.items() if folder in folders)
-    key = series.name if leave_out == "series" else group
-    fields = _chosen()[leave_out][family][key]
+    if way == "alerts":
+        form = chosen(family, series, "group") if family == REFERENCE else _textbook(family)
+        return form.at(_chosen()["alerts"][family][group])
+    fields = _chosen()[way][family][series.name if way == "series" else group]
     if family == REFERENCE:
         return Robust(**fields)
-    return replace(TEXTBOOK[_TEXTBOOK_OF[family]], **fields)
+    return replace(_textbook(family), **fields)
 
 
 def budget_threshold(
     detector: Robust | Threshold, group: Sequence[NabSeries], alerts_per_series_day: float
 ) -> float:
-    """Smallest threshold that keeps to a budget of alerts; uses no labels.
+    """Smallest threshold from which upwards a budget of alerts is kept; uses no labels.
+
+    Far below it the number of alerts falls again, as alerts grow together until one lasts for
+    ever. So the search comes from above and stops where the budget is first broken.
 
     Parameters
     ----------
@@ -146,19 +168,21 @@ def budget_threshold(
     Returns
     -------
     float
-        From a geometric grid of 153 values between 0.5 and 1000.
+        From a grid between 0.55 and 1004 in steps of 2 % that contains 4.
     """
     scores = [detector.score(series.values) for series in group]
     days = sum(series.observed / pd.Timedelta(days=1) for series in group)
-    for threshold in _BUDGET_THRESHOLDS:
+    kept = float(_BUDGET_THRESHOLDS[-1])
+    for threshold in _BUDGET_THRESHOLDS[::-1]:
         at = detector.at(float(threshold))
         alerts = sum(
             quick_counts(series, at.flags(score))[1]
             for series, score in zip(group, scores, strict=True)
         )
-        if alerts <= alerts_per_series_day * days:
-            return float(threshold)
-    return float(_BUDGET_THRESHOLDS[-1])
+        if alerts > alerts_per_series_day * days:
+            break
+        kept = float(threshold)
+    return kept
 
 
 def _counts(
@@ -178,6 +202,15 @@ def _counts(
                 scores[key] = candidate.score(series.values)
             counts[i, j] = quick_counts(series, candidate.flags(scores[key]))
     return counts
+
+
+def _textbook(family: str) -> Threshold:
+    return TEXTBOOK[_TEXTBOOK_OF[family]]
+
+
+def _alert_rate(detector: Threshold, group: Sequence[NabSeries]) -> float:
+    alerts = sum(quick_counts(series, detector(series.values))[1] for series in group)
+    return alerts / sum(series.observed / pd.Timedelta(days=1) for series in group)
 
 
 def _choose(counts: np.ndarray, reference: np.ndarray) -> int:

@@ -107,7 +107,7 @@ def _periods(
 
 
 def _decomposition(student: Student, name: str, weight: float, rng: np.random.Generator) -> Case:
-    days = 14
+    days = 21
     index = pd.date_range(_start(rng), periods=days * 1440, freq="min")
     phase = np.arange(1440)
     shape = np.zeros(1440)
@@ -117,7 +117,7 @@ def _decomposition(student: Student, name: str, weight: float, rng: np.random.Ge
     values = 40 + np.linspace(0, 3, len(index)) + seasonal + _autoregressive(rng, len(index), 0.5)
     for day in rng.choice(np.arange(1, days - 1), 3, replace=False):
         begin = day * 1440 + int(rng.integers(0, 1200))
-        values[begin : begin + int(rng.integers(60, 240))] += 25
+        values[begin : begin + int(rng.integers(60, 240))] += 12
     series = pd.Series(values, index)
     series[rng.uniform(size=len(series)) < 0.02] = np.nan
     hole = int(rng.integers(3000, 9000))
@@ -138,11 +138,11 @@ def _decomposition(student: Student, name: str, weight: float, rng: np.random.Ge
         return Case(name, 0.0, "trend + seasonal + residual must be the 15-minute mean", weight)
     true = pd.Series(seasonal, index).resample("15min").mean()
     error = float(np.sqrt(((found["seasonal"] - true) ** 2).mean()) / true.std())
-    score = ramp(error, 0.45, 0.25)
+    score = ramp(error, 0.8, 0.4)
     message = (
         f"the seasonal part misses the true one by {error:.0%} of its size: do incidents bend it?"
     )
-    return Case(name, score, "" if score == 1 else message, weight, error, 0.45, 0.25)
+    return Case(name, score, "" if score == 1 else message, weight, error, 0.8, 0.4)
 
 
 # ---------------------------------------------------------------- exercise 2
@@ -286,9 +286,9 @@ def _arl(
         )
     arl = len(fresh) / max(int(_cusum(fresh, k, float(h)).sum()), 1)
     factor = max(arl / target, target / arl)
-    score = ramp(factor, 3.0, 1.6)
+    score = ramp(factor, 4.0, 2.0)
     message = f"the target is an ARL of {target:.0f}; on fresh data it is {arl:.0f}"
-    return Case(name, score, "" if score == 1 else message, weight, factor, 3.0, 1.6)
+    return Case(name, score, "" if score == 1 else message, weight, factor, 4.0, 2.0)
 
 
 # ---------------------------------------------------------------- exercises 4 and 7

@@ -343,7 +343,7 @@ def find_periods(series, max_periods=2):
     step = series.index[1] - series.index[0]
     found = []
     for _ in range(max_periods):
-        best, best_gain = None, 0.25
+        best, best_gain = None, 0.35
         count = len(values)
         spectrum = np.abs(np.fft.rfft(values - values.mean(), 2 * count)) ** 2
         acf = np.fft.irfft(spectrum)[:count] / np.arange(count, 0, -1)
@@ -352,7 +352,8 @@ def find_periods(series, max_periods=2):
         hills = [lag for lag in lags[2:-2] if acf[lag] == acf[max(lag - 8, 1) : lag + 9].max()]
         top = max((acf[lag] for lag in hills), default=0)
         for lag in hills:
-            if acf[lag] > 0.7 * top and acf[lag] - acf[lag // 2] > best_gain:
+            known = any(2 / 3 < lag / other < 3 / 2 for other in found)
+            if not known and acf[lag] > 0.7 * top and acf[lag] - acf[lag // 2] > best_gain:
                 best = lag
                 break
         if best is None:

@@ -78,7 +78,7 @@ class Engine:
             return value.mapped(-value.values) if isinstance(value, Vector) else -value
         if isinstance(expr, Aggregate):
             param = self._scalar(expr.param) if expr.param is not None else None
-            return aggregate(expr, self._vector(expr.expr), param)
+            return aggregate(expr, self._vector(expr.expr), param, self.closed_left)
         if isinstance(expr, Binary):
             return self._binary(expr)
         assert isinstance(expr, Call)

@@ -186,7 +186,7 @@ def _rule(node: Node, group: str, position: int) -> Rule:
         raise RuleFileError(f"{where}: `expr` is missing; write a PromQL expression")
     for_ms = _duration(items.get("for"), f"{where}: for")
     keep_ms = _duration(items.get("keep_firing_for"), f"{where}: keep_firing_for")
-    labels = _texts(items.get("labels"), f"{where}: labels")
+    labels = _texts(items.get("labels"), f"{where}: labels", ("__name__",))
     annotations = _texts(items.get("annotations"), f"{where}: annotations")
     if not is_alert:
         _check_recording(where, name, for_ms, keep_ms, annotations)
@@ -269,15 +269,15 @@ def _duration(node: Node | None, where: str) -> int | None:
         raise RuleFileError(f"line {node.line}: {where}: {error}") from None
 
 
-def _texts(node: Node | None, where: str) -> dict[str, str]:
+def _texts(node: Node | None, where: str, refused: tuple[str, ...] = ()) -> dict[str, str]:
     if node is None or (isinstance(node, Scalar) and node.null):
         return {}
     if not isinstance(node, Mapping):
         raise RuleFileError(f"line {node.line}: {where} must be a mapping, found {kind(node)}")
     for key in node.items:
-        if LABEL_NAME.fullmatch(key) is None or key == "__name__":
+        if LABEL_NAME.fullmatch(key) is None or key in refused:
             raise RuleFileError(
-                f"line {node.lines[key]}: {where}: {key[:40]!r} is not a valid name; "
+                f"line {node.lines[key]}: {where}: {key[:40]!r} is not a name that may be set here; "
                 "use letters, digits and `_`, no digit first"
             )
     return {key: _text(value, f"{where}: {key}") for key, value in node.items.items()}

@@ -100,7 +100,9 @@ def _grouped(labels: list[Labels]) -> dict[Labels, list[int]]:
     return groups
 
 
-def aggregate(node: Aggregate, vector: Vector, param: np.ndarray | None) -> Vector:
+def aggregate(
+    node: Aggregate, vector: Vector, param: np.ndarray | None, prometheus_2: bool
+) -> Vector:
     """``sum by (…) (…)`` and the like; `param` has shape (times,)."""
     if node.without:
         keys = [without(labels, (*node.labels, "__name__")) for labels in vector.labels]
@@ -122,7 +124,10 @@ def aggregate(node: Aggregate, vector: Vector, param: np.ndarray | None) -> Vect
             assert param is not None
             out.append(_quantile(values, present, param))
         else:
-            out.append(_AGGREGATIONS[node.op](values, present))
+            result = _AGGREGATIONS[node.op](values, present)
+            if prometheus_2 and node.op in ("stddev", "stdvar"):
+                result = _lone_variance_is_zero(result, present)
+            out.append(result)
     present = np.stack([np.any(vector.present[rows], axis=0) for rows in groups.values()])
     return Vector(list(groups), np.stack(out), present)
 
@@ -172,6 +177,7 @@ def _group(values: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 def _stdvar(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Welford's running variance."""
     count = np.zeros(values.shape[1])
     mean, squares = np.zeros_like(count), np.zeros_like(count)
     for row, there in zip(values, present, strict=True):
@@ -180,6 +186,11 @@ def _stdvar(values: np.ndarray, present: np.ndarray) -> np.ndarray:
         mean = mean + delta / np.maximum(count, 1)
         squares = squares + np.where(there, delta * (row - mean), 0.0)
     return squares / count
+
+
+def _lone_variance_is_zero(result: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Prometheus 2 gives a lone sample the variance 0 even where it is NaN or infinite."""
+    return np.where(present.sum(axis=0) == 1, 0.0, result)
 
 
 def _stddev(values: np.ndarray, present: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def _rule(kind: str, name: str, expression: str) -> list[str]:
 
 
 def _alert(rng: random.Random, name: str, recorded: list[str]) -> list[str]:
-    shows_value = rng.random() < 0.06
+    shows_value = rng.random() < 0.08
     condition = f"latency > {_number(rng)}" if shows_value else _condition(rng, recorded)
     lines = _rule("alert", name, condition)
     if rng.random() < 0.6:
@@ -142,35 +142,47 @@ def _alert(rng: random.Random, name: str, recorded: list[str]) -> list[str]:
         labels.append(f"severity: {rng.choice(['page', 'ticket'])}")
     if rng.random() < 0.2:
         labels.append("where: 'in {{ $labels.service }}/{{ .Labels.zone }}'")
-    if rng.random() < 0.1:
-        labels.append("""value: '{{ $value | printf "%.1f" }}'""")
     if shows_value:  # raw samples only: computed values may differ in the last digit
-        labels.append("exact: '{{ $value }}'")
+        shown = rng.choice(["$value", '$value | printf "%.1f"', 'printf "%.2e" .Value'])
+        labels.append(f"value: '{{{{ {shown} }}}}'")
     return lines + ([f"    labels: {{{', '.join(labels)}}}"] if labels else [])
 
 
 def _condition(rng: random.Random, recorded: list[str]) -> str:
     draw = rng.random()
-    comparison = f"{_vector(rng, 2, recorded)} {rng.choice(['>', '<', '>=', '<='])} {_number(rng)}"
+    comparison = _comparison(rng, 2, recorded)
     if draw < 0.5:
         return comparison
-    other = f"{_vector(rng, 1, recorded)} {rng.choice(['>', '<'])} {_number(rng)}"
     if draw < 0.75:
         joint = rng.choice(["and", "or", "unless"])
+        other = _comparison(rng, 1, recorded)
         return f"({comparison}) {joint} {rng.choice(['', 'on(service) '])}({other})"
     if draw < 0.83:
         selector = rng.choice(['latency{service="cart",zone="b"}', 'errors{service=~"se.*"}'])
         window = rng.choice(["", "[3m]"])
         return f"absent{'_over_time' if window else ''}({selector}{window})"
     if draw < 0.9:
-        return f"{_number(rng)} < {_vector(rng, 1, recorded)}"
+        return f"{_fraction(rng)} < {_vector(rng, 1, recorded)}"
     if draw < 0.95:
         return f"minute() % {rng.randrange(5, 20)} > bool 3 == 1"
-    return f"{_vector(rng, 1, recorded)} == bool {rng.randrange(5)} > 0"
+    return f"{_selector(rng, [])} == bool {rng.randrange(5)} > 0"
+
+
+def _comparison(rng: random.Random, depth: int, recorded: list[str]) -> str:
+    """Raw samples may meet a threshold exactly; a computed value must not lie on its edge."""
+    if rng.random() < 0.25:
+        return (
+            f"{_selector(rng, [])} {rng.choice(['>', '<', '>=', '<=', '==', '!='])} {_number(rng)}"
+        )
+    return f"{_vector(rng, depth, recorded)} {rng.choice(['>', '<'])} {_fraction(rng)}"
 
 
 def _number(rng: random.Random) -> str:
-    return rng.choice([str(rng.randrange(-1, 7)), f"{rng.uniform(-1, 8):.5f}"])
+    return rng.choice([str(rng.randrange(-1, 7)), _fraction(rng)])
+
+
+def _fraction(rng: random.Random) -> str:
+    return f"{rng.uniform(-1, 8):.5f}"
 
 
 def _selector(rng: random.Random, recorded: list[str]) -> str:

@@ -82,6 +82,7 @@ def run(case: Case, expected: dict[str, dict[int, list[dict[str, str]]]]) -> tup
     document = {
         "rule_files": ["rules.yml"],
         "evaluation_interval": f"{case.evaluation_s}s",
+        "group_eval_order": [group.name for group in rules.groups],
         "tests": [test],
     }
     with tempfile.TemporaryDirectory() as folder:

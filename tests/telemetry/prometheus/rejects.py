@@ -112,6 +112,7 @@ VALID: dict[str, str] = {
     "colon names": _expression("job:x:rate5m > 1"),
     "calendar": _expression("hour() > 8 and day_of_week() < 6"),
     "without": _expression("sum without (a, b) (x)"),
+    "name as annotation": _file("{alert: A, expr: x, annotations: {__name__: b}}"),
     "by last": _expression("sum(x) by (a)"),
     "quantile": _expression("quantile by (a) (0.9, x)"),
 }

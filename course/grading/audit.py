@@ -1,0 +1,344 @@
+"""Audit of a month: the reference earns everything, the release nothing, wrong answers little.
+
+The lesson runs once in a kernel; every secret and every wrong answer is then tried in that
+same kernel, since the answers are the course's own and can be trusted to leave it as it was.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from course.grading.core import check_exercise
+from course.grading.hidden import hidden_cases
+from course.grading.limits import Limits
+from course.grading.marks import GradedExercise
+from course.grading.sandbox import SandboxError, sandbox_available
+from course.grading.secret import test_secret
+from course.grading.session import NotebookSession
+from course.lessons import Month
+from course.lessons import month as find_month
+from course.lessons.checking import WrongAnswer
+
+DEMO_TAG = "demo"
+_STUB = "raise NotImplementedError('write this function')"
+_LIMITS = Limits(notebook_s=300.0, total_s=3600.0)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One answer to one exercise under one secret."""
+
+    answer: str
+    kind: str
+    exercise: str
+    seed: int
+    share: float
+    measured: dict[str, tuple[float, float, float]]
+    reason: str = ""
+
+    @property
+    def fault(self) -> str:
+        """What this trial should not have shown, or an empty string."""
+        if self.kind == "reference" and self.share < 1 - 1e-9:
+            return f"the reference earns {self.share:.1%}"
+        if self.kind == "release" and self.share > 0:
+            return f"the untouched release earns {self.share:.1%}"
+        if self.kind == "alternative" and self.share < 0.9:
+            return f"the right alternative earns {self.share:.1%}"
+        if self.kind not in ("reference", "release", "alternative") and self.share > 0.5:
+            return f"the wrong answer keeps {self.share:.1%}"
+        return ""
+
+
+@dataclass
+class AuditReport:
+    """The outcome of an audit; `print` shows its tables."""
+
+    month: str
+    seeds: int
+    trials: list[Trial] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def faults(self) -> list[str]:
+        """What has to be mended, a line each."""
+        return [
+            f"{trial.exercise}, {trial.answer} (secret {trial.seed}): {trial.fault}"
+            + (f" [{trial.reason}]" if trial.reason else "")
+            for trial in self.trials
+            if trial.fault
+        ]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything holds."""
+        return not self.faults
+
+    def __str__(self) -> str:
+        parts = [
+            f"Audit of {self.month}, {self.seeds} secrets, {self.seconds:.0f} s",
+            self._answers(),
+            self._margins(),
+            "\n".join(["FAULTS:", *self.faults]) if self.faults else "All hold.",
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def _answers(self) -> str:
+        shares = defaultdict(list)
+        for trial in self.trials:
+            shares[trial.exercise, trial.kind, trial.answer].append(trial.share)
+        rows = [("exercise", "kind", "answer", "least", "mean", "most")]
+        for (exercise, kind, answer), values in shares.items():
+            mean = math.fsum(values) / len(values)
+            rows.append(
+                (exercise, kind, answer, *(f"{v:.0%}" for v in (min(values), mean, max(values))))
+            )
+        return _table(rows)
+
+    def _margins(self) -> str:
+        """Reference and naive beside the ramp; the margin is how far the worst reference is past it.
+
+        A margin is given in units of the ramp, target minus baseline, and must not be negative.
+        """
+        measured: dict = defaultdict(lambda: defaultdict(list))
+        ramps = {}
+        for trial in self.trials:
+            for case, (value, baseline, target) in trial.measured.items():
+                measured[trial.exercise, case][trial.kind].append(value)
+                if trial.kind == "reference":
+                    ramps.setdefault((trial.exercise, case), []).append((value, baseline, target))
+        rows = [
+            (
+                "exercise",
+                "case",
+                "reference (worst)",
+                "naive (mean)",
+                "baseline",
+                "target",
+                "margin",
+            )
+        ]
+        for (exercise, case), values in ramps.items():
+            margins = [
+                (v - target) / (target - baseline) if target != baseline else math.nan
+                for v, baseline, target in values
+            ]
+            worst = min(range(len(values)), key=lambda i: margins[i])
+            value, baseline, target = values[worst]
+            naive = measured[exercise, case].get("naive", [])
+            shown = f"{math.fsum(naive) / len(naive):.3g}" if naive else "-"
+            rows.append((exercise, case, f"{value:.3g}", shown, f"{baseline:.3g}", f"{target:.3g}",
+                         f"{margins[worst]:+.2f}"))  # fmt: skip
+        return _table(rows) if len(rows) > 1 else ""
+
+
+def audit(
+    month: Month | int | str,
+    *,
+    seeds: int = 2,
+    wrong_seeds: int = 2,
+    exercises: list[str] | None = None,
+    jobs: int = 2,
+    unsafe: bool = False,
+) -> AuditReport:
+    """Audit a month.
+
+    Parameters
+    ----------
+    month : Month, int or str
+        Which month.
+    seeds : int
+        Secrets under which the reference is tried.
+    wrong_seeds : int
+        Secrets, at most `seeds`, under which wrong answers and the release are tried.
+    exercises : list of str, optional
+        These exercises only.
+    jobs : int
+        Kernels at a time.
+    unsafe : bool
+        Run without a sandbox where there is none (the answers are the course's own).
+
+    Raises
+    ------
+    SandboxError
+        There is no sandbox here and `unsafe` is not given.
+    """
+    found = month if isinstance(month, Month) else find_month(month)
+    usable, reason = (True, "") if unsafe else sandbox_available()
+    if not usable:
+        raise SandboxError(f"the audit cannot run here: {reason}; or pass unsafe=True")
+    started = time.monotonic()
+    wanted = exercises or [exercise.id for exercise in found.exercises]
+    report = AuditReport(found.name, seeds)
+    tasks = [("release", wanted), *(("answers", [name]) for name in wanted)]
+    arguments = [
+        (found, kind, names, seeds, min(seeds, wrong_seeds), unsafe) for kind, names in tasks
+    ]
+    if jobs > 1:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            for trials in pool.map(_task, arguments):
+                report.trials += trials
+    else:
+        for argument in arguments:
+            report.trials += _task(argument)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _task(arguments: tuple) -> list[Trial]:
+    month, kind, names, seeds, wrong_seeds, unsafe = arguments
+    if kind == "release":
+        return _try_release(month, names, wrong_seeds, unsafe)
+    return _try_answers(month, names[0], seeds, wrong_seeds, unsafe)
+
+
+def _try_release(month: Month, names: list[str], seeds: int, unsafe: bool) -> list[Trial]:
+    notebook = release_notebook(lesson_notebook(month))
+    with NotebookSession(notebook, _LIMITS, unsafe=unsafe, runs=_needed) as session:
+        session.run()
+        return [
+            _trial(session, month, name, "release", "release", seed)
+            for name in names
+            for seed in range(seeds)
+        ]
+
+
+def _try_answers(
+    month: Month, exercise: str, seeds: int, wrong_seeds: int, unsafe: bool
+) -> list[Trial]:
+    """The reference under every secret, then every other answer to the exercise."""
+    notebook = lesson_notebook(month)
+    last = f"check-{exercise}"
+    ids = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in notebook.cells]
+    if last in ids:
+        del notebook.cells[ids.index(last) :]
+    answers = [answer for answer in month.load_wrong_answers() if answer.exercise == exercise]
+    with NotebookSession(notebook, _LIMITS, unsafe=unsafe, runs=_needed) as session:
+        session.run()
+        trials = [
+            _trial(session, month, exercise, "reference", "reference", seed)
+            for seed in range(seeds)
+        ]
+        for answer in answers:
+            with replace_solution(session, exercise, answer.code) as error:
+                trials += [
+                    _trial(session, month, exercise, answer.name, answer.kind, seed, error)
+                    for seed in range(wrong_seeds)
+                ]
+        if answers:
+            again = _trial(session, month, exercise, "reference, after the others", "reference", 0)
+            trials += [again] if again.fault else []
+    return trials
+
+
+def _trial(
+    session: NotebookSession, month: Month, exercise: str, answer: str, kind: str, seed: int,
+    error: str = "",
+) -> Trial:  # fmt: skip
+    hidden = hidden_cases(test_secret(seed), month.path)
+    graded = check_exercise(session, month.exercise(exercise), month.load_checks(), hidden)
+    measured = {
+        case.name: (float(case.measured), float(case.baseline), float(case.target))
+        for case in graded.cases
+        if None not in (case.measured, case.baseline, case.target)
+    }
+    reason = error or graded.reason or _worst_case(graded)
+    return Trial(answer, kind, exercise, seed, graded.share, measured, reason)
+
+
+def _worst_case(graded: GradedExercise) -> str:
+    lost = [case for case in graded.cases if not case.score >= 1]
+    return f"{lost[0].name}: {lost[0].message}" if lost else ""
+
+
+def lesson_notebook(month: Month, path: str | Path | None = None) -> NotebookNode:
+    """The month's notebook with its solutions, made from the lesson's text (or read from `path`)."""
+    if path is not None:
+        return nbformat.read(path, as_version=4)
+    import jupytext
+
+    notebook = jupytext.read(month.lesson_path, fmt="py:percent")
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for i, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{i}"
+    return notebook
+
+
+def release_notebook(notebook: NotebookNode) -> NotebookNode:
+    """The notebook as students get it: every solution replaced by a stub."""
+    from nbgrader.preprocessors import ClearSolutions
+
+    clear = ClearSolutions(code_stub={"python": _STUB})
+    return clear.preprocess(notebook, {"language": "python"})[0]
+
+
+@contextmanager
+def replace_solution(session: NotebookSession, exercise: str, code: str) -> Iterator[str]:
+    """Answer an exercise otherwise for a while; gives the error of doing so, if any.
+
+    The names that the reference defines are deleted first, so nothing of it is left to help.
+    """
+    cell = next(
+        cell for cell in session.notebook.cells
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == exercise
+    )  # fmt: skip
+    original = cell.source
+    cell.source = code
+    try:
+        yield _swap(session, original, code)
+    finally:
+        cell.source = original
+        _swap(session, code, original)
+
+
+def _swap(session: NotebookSession, old: str, new: str) -> str:
+    gone = "\n".join(f"globals().pop({name!r}, None)" for name in sorted(_defined(old)))
+    session.execute(gone)
+    return session.execute(new)
+
+
+def _defined(code: str) -> set[str]:
+    """Names that a cell defines at its top level by def, class or assignment."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return set()
+    names = set()
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            names |= {
+                n.id
+                for n in ast.walk(node)
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            }
+    return names
+
+
+def _needed(cell: NotebookNode) -> bool:
+    """Neither a check nor a demonstration."""
+    grade = cell.metadata.get("nbgrader", {}).get("grade")
+    return not grade and DEMO_TAG not in cell.metadata.get("tags", [])
+
+
+def _table(rows: list[tuple]) -> str:
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)

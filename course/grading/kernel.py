@@ -1,0 +1,367 @@
+"""One sandboxed kernel: start it, run code in it within bounds, ask it for answers, end it.
+
+Everything that comes out of the kernel is hostile. Messages are capped in size and number by
+the sockets, outputs are capped while they are read, sockets never reconnect by themselves,
+and a guard thread outside watches memory, written bytes and wall time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import zmq
+from jupyter_client.session import Session
+
+from course.grading import codec
+from course.grading.limits import MB, Limits
+from course.grading.provisioner import SandboxKernelManager
+from course.grading.sandbox import INSIDE_IN, INSIDE_OUT, RunFolder, read_regular
+from course.grading.safety import OutputRecorder
+
+Status = Literal["ok", "error", "timeout", "dead"]
+_AGENT = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
+_CODEC = Path(codec.__file__).read_text(encoding="utf-8")
+
+
+class KernelStartError(RuntimeError):
+    """The kernel did not come up."""
+
+
+@dataclass
+class Execution:
+    """What became of a piece of code."""
+
+    status: Status
+    outputs: list[dict] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+
+
+class Kernel:
+    """A live kernel in a run folder.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Its private folder; removed by `close`.
+    limits : Limits
+        What it may use.
+    unsafe : bool
+        Run without a sandbox.
+    deadline : float
+        `time.monotonic()` at which the kernel is killed.
+
+    Raises
+    ------
+    KernelStartError
+        It did not answer within ``limits.start_s`` seconds.
+    """
+
+    def __init__(
+        self, folder: RunFolder, limits: Limits, *, deadline: float, unsafe: bool = False
+    ) -> None:
+        self.folder, self.limits, self.unsafe = folder, limits, unsafe
+        self.death = ""
+        self._closed = threading.Event()
+        self._process: Any = None
+        self._iopub_lost = False
+        self._deadline = deadline
+        self._outbox = os.open(folder.outbox, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        self._context = zmq.Context()
+        self._sockets: dict[str, zmq.Socket] = {}
+        self._manager = SandboxKernelManager(folder, limits, unsafe)
+        try:
+            (folder.inbox / "agent.py").write_text(_AGENT, encoding="utf-8")
+            (folder.inbox / "codec.py").write_text(_CODEC, encoding="utf-8")
+            self._manager.start_kernel()
+            self._process = self._manager.provisioner.process
+            info = self._manager.get_connection_info(session=True)
+            self._session: Session = info["session"]
+            self._connect(min(deadline, time.monotonic() + limits.start_s))
+        except BaseException:
+            self.close()
+            raise
+        threading.Thread(target=self._guard, name="kernel-guard", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the kernel's process still runs."""
+        return not self.death and self._process is not None and self._process.poll() is None
+
+    def execute(
+        self, code: str, timeout: float, *, record: bool = False, silent: bool = False
+    ) -> Execution:
+        """Run code and wait at most `timeout` seconds; a kernel that can't be stopped is killed."""
+        recorder = OutputRecorder(self.limits)
+        started = time.monotonic()
+        deadline = min(started + timeout, self._deadline)
+        if not self.alive:
+            return Execution("dead", error=self.death or "the kernel is not running")
+        if self._iopub_lost and record:
+            self._reopen_iopub()
+        message = self._send(
+            "shell",
+            "execute_request",
+            {"code": code, "silent": silent, "store_history": not silent, "user_expressions": {},
+             "allow_stdin": False, "stop_on_error": False},
+        )  # fmt: skip
+        sink = recorder if record else None
+        reply = self._await_reply(message, deadline, sink)
+        status: Status = "ok"
+        if reply is None and self.alive:
+            status = "timeout"
+            self._interrupt(message, sink)
+        elif reply is None:
+            status = "dead"
+        elif reply.get("status") != "ok":
+            status = "error"
+        error = self.death if status == "dead" else _reason(reply)
+        if status == "dead" and not error:
+            error = "the kernel's process ended"
+        return Execution(status, recorder.outputs, error, time.monotonic() - started)
+
+    def ask(self, request: dict, timeout: float) -> Any:
+        """Send a request to the agent in the kernel and return its decoded answer.
+
+        Raises
+        ------
+        TimeoutError
+            No answer in time (the kernel may have been killed then).
+        ConnectionError
+            The kernel died.
+        codec.CodecError
+            What came back is no answer.
+        """
+        name = secrets.token_hex(8)
+        packet = self.folder.inbox / name
+        packet.write_bytes(codec.encode(request))
+        into, out = (
+            (str(self.folder.inbox), str(self.folder.outbox))
+            if self.unsafe
+            else (INSIDE_IN, INSIDE_OUT)
+        )
+        code = (
+            "import types as _t;"
+            f"_m=_t.ModuleType('a');_r=open;exec(compile(_r({into!r}+'/agent.py').read(),'<course>',"
+            "'exec'),_m.__dict__);"
+            f"_m.serve({into!r}+'/{name}',{out!r}+'/{name}',_r({into!r}+'/codec.py').read(),"
+            "get_ipython().user_ns)"
+        )
+        # `exec` keeps the helper's names out of the student's namespace.
+        run = self.execute(f"exec({code!r}, {{'get_ipython': get_ipython}})", timeout, silent=True)
+        with contextlib.suppress(OSError):
+            packet.unlink()
+        if run.status == "timeout":
+            raise TimeoutError
+        if run.status == "dead":
+            raise ConnectionError(run.error)
+        return self._answer(name)
+
+    def _answer(self, name: str) -> dict:
+        try:
+            answer = codec.decode(read_regular(name, codec.MAX_BYTES, dir_fd=self._outbox))
+        except OSError as error:
+            raise codec.CodecError(f"no answer arrived ({error.strerror or error})") from None
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._outbox)
+        if type(answer) is not dict or type(answer.get("ok")) is not bool:
+            raise codec.CodecError("the answer has not the agreed form")
+        return answer
+
+    def kill(self, why: str) -> None:
+        """End the kernel and everything that it started."""
+        self.death = self.death or why
+        with contextlib.suppress(Exception):
+            self._process.kill()
+
+    def close(self) -> None:
+        """Kill the kernel, close the sockets and remove the run folder."""
+        self._closed.set()
+        self.kill("closed")
+        with contextlib.suppress(Exception):
+            if self._manager.has_kernel:
+                self._manager.shutdown_kernel(now=True)
+        for socket in self._sockets.values():
+            socket.close(linger=0)
+        self._context.term()
+        with contextlib.suppress(OSError):
+            os.close(self._outbox)
+        self.folder.remove()
+
+    def _connect(self, deadline: float) -> None:
+        """Connect once all sockets exist, and wait until the kernel answers on each."""
+        ports = {"shell": self._manager.shell_port, "iopub": self._manager.iopub_port,
+                 "control": self._manager.control_port}  # fmt: skip
+        paths = {name: f"{self._manager.ip}-{port}" for name, port in ports.items()}
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise KernelStartError(f"the kernel ended at once ({self._process.returncode})")
+            if all(_is_socket(path) for path in paths.values()):
+                self._open(paths)
+                if self._shake_hands(min(deadline, time.monotonic() + 5)):
+                    return
+            time.sleep(0.02)
+        raise KernelStartError(f"no kernel within {self.limits.start_s:g} s")
+
+    def _open(self, paths: dict[str, str]) -> None:
+        for name, path in paths.items():
+            if name in self._sockets:
+                self._sockets[name].close(linger=0)
+            socket = self._context.socket(zmq.SUB if name == "iopub" else zmq.DEALER)
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.setsockopt(zmq.RCVHWM, 32)
+            socket.setsockopt(zmq.MAXMSGSIZE, 8 * MB)
+            # The submission owns the sockets' folder: a link put in their place leads nowhere.
+            socket.setsockopt(zmq.RECONNECT_IVL, -1)
+            if name == "iopub":
+                socket.setsockopt(zmq.SUBSCRIBE, b"")
+            socket.connect(f"ipc://{path}")
+            self._sockets[name] = socket
+
+    def _reopen_iopub(self) -> None:
+        """Listen again after a message that was too large has closed the connection."""
+        path = f"{self._manager.ip}-{self._manager.iopub_port}"
+        if _is_socket(path):
+            self._open({"iopub": path})
+            time.sleep(0.1)
+
+    def _shake_hands(self, deadline: float) -> bool:
+        """Wait for an answer on the shell and a message on iopub."""
+        while time.monotonic() < deadline:
+            self._send("shell", "kernel_info_request", {})
+            heard = set()
+            until = min(deadline, time.monotonic() + 1)
+            while time.monotonic() < until and heard != {"shell", "iopub"}:
+                heard |= {name for name, _ in self._receive(("shell", "iopub"), 0.1)}
+            if heard == {"shell", "iopub"}:
+                self._iopub_lost = False
+                return True
+            if not heard:
+                return False
+        return False
+
+    def _send(self, channel: str, kind: str, content: dict) -> str:
+        message = self._session.msg(kind, content)
+        with contextlib.suppress(zmq.ZMQError):
+            self._session.send(self._sockets[channel], message, track=False)
+        return message["header"]["msg_id"]
+
+    def _receive(self, channels: tuple[str, ...], wait: float) -> list[tuple[str, dict]]:
+        """Return what arrived on some channels; what can't be read is dropped."""
+        poller = zmq.Poller()
+        for name in channels:
+            poller.register(self._sockets[name], zmq.POLLIN)
+        ready = dict(poller.poll(wait * 1000))
+        arrived = []
+        for name in channels:
+            if self._sockets[name] in ready:
+                try:
+                    frames = self._sockets[name].recv_multipart(zmq.NOBLOCK)
+                    _, frames = self._session.feed_identities(frames)
+                    arrived.append((name, self._session.deserialize(frames)))
+                except (Exception, RecursionError):
+                    continue
+        return arrived
+
+    def _await_reply(
+        self, message: str, deadline: float, recorder: OutputRecorder | None
+    ) -> dict | None:
+        """Wait for a reply and for the outputs before it; None when time or kernel ended."""
+        reply, idle, grace = None, False, deadline
+        while True:
+            now = time.monotonic()
+            if reply is not None and (idle or now >= grace):
+                self._iopub_lost = not idle
+                return reply
+            if now >= deadline and reply is None:
+                return None
+            wait = min(0.1, max(0.0, (deadline if reply is None else grace) - now))
+            arrived = self._receive(("shell", "iopub"), wait)
+            if not arrived and not self.alive:
+                return None
+            for channel, received in arrived:
+                parent = received.get("parent_header")
+                if not isinstance(parent, dict) or parent.get("msg_id") != message:
+                    continue
+                content, kind = received.get("content"), received.get("msg_type")
+                if not isinstance(content, dict):
+                    continue
+                if channel == "shell" and kind == "execute_reply":
+                    reply = content
+                    grace = time.monotonic() + (0.05 if self._iopub_lost else 2.0)
+                elif channel == "iopub" and kind == "status":
+                    idle = idle or content.get("execution_state") == "idle"
+                elif channel == "iopub" and recorder is not None:
+                    recorder.add(kind, content)
+
+    def _interrupt(self, message: str, recorder: OutputRecorder | None) -> None:
+        """Interrupt by message; kill a kernel that goes on regardless."""
+        self._send("control", "interrupt_request", {})
+        if self._await_reply(message, time.monotonic() + 3, recorder) is None:
+            self.kill("it did not stop when its time was up and was killed")
+
+    def _guard(self) -> None:
+        """Kill the kernel when it uses too much memory, disk or time."""
+        limits = self.limits
+        while not self._closed.wait(0.25):
+            if self._process is None or self._process.poll() is not None:
+                return
+            if time.monotonic() > self._deadline:
+                self.kill(f"its {limits.total_s:g} s were up and it was killed")
+            elif _memory(self._process.pid) > limits.memory:
+                self.kill(f"it used more than {limits.memory // MB} MB of memory and was killed")
+            elif _written(self.folder) > limits.folder_size:
+                self.kill(f"it wrote more than {limits.folder_size // MB} MB and was killed")
+
+
+def _is_socket(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    return False
+
+
+def _reason(reply: dict | None) -> str:
+    if not reply or reply.get("status") == "ok":
+        return ""
+    return f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"[:500]
+
+
+def _memory(pid: int) -> int:
+    """Resident bytes of a process and all below it, shared pages counted once."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                info = process.memory_info()
+                total += info.rss - getattr(info, "shared", 0)
+    return total
+
+
+def _written(folder: RunFolder) -> int:
+    """Bytes (and 4 KB a name) below the folders that the kernel may write to."""
+    total, pending = 0, [folder.outbox, folder.submission]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    total += 4096
+                    with contextlib.suppress(OSError):
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(Path(entry.path))
+        except OSError:
+            continue
+        if total > 2**40:
+            break
+    return total

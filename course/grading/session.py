@@ -1,0 +1,321 @@
+"""A submission's notebook: run it, keep its kernel alive, call its functions, survive its death."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from nbformat import NotebookNode, from_dict
+
+from course.grading import codec
+from course.grading.kernel import Kernel, KernelStartError
+from course.grading.limits import Limits
+from course.grading.safety import plain
+from course.grading.sandbox import RunFolder
+from course.lessons import Exercise
+from course.lessons.checking import Handle, StudentError
+
+_KERNEL_DIED = "the kernel stopped"
+# A slow or hanging function is asked at most this often within one exercise.
+_TIMEOUTS = 3
+
+
+class NotebookSession:
+    """One notebook in one sandboxed kernel, restarted and rerun a bounded number of times.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Executed in place: outputs are replaced by those of the run.
+    limits : Limits
+        What it may use.
+    files : Path, optional
+        Folder of the submission; regular files in it are copied.
+    unsafe : bool
+        Run without a sandbox.
+    runs : callable, optional
+        Which code cells to run; default all.
+    """
+
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        limits: Limits | None = None,
+        *,
+        files: Path | None = None,
+        unsafe: bool = False,
+        runs: Callable[[NotebookNode], bool] | None = None,
+    ) -> None:
+        self.notebook, self.limits = notebook, limits or Limits()
+        self.notes: list[str] = []
+        self.generation = 0
+        self._files, self._unsafe = files, unsafe
+        self._runs = runs or (lambda cell: True)
+        self._kernel: Kernel | None = None
+        self._deadline = time.monotonic() + self.limits.total_s
+        self._deadly: set[int] = set()
+
+    def __enter__(self) -> NotebookSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the kernel."""
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a kernel to ask."""
+        return self._kernel is not None and self._kernel.alive
+
+    def run(self) -> None:
+        """Run every cell, recording outputs; go on after errors, and after the kernel's death."""
+        cells = [i for i, cell in enumerate(self.notebook.cells) if self._wanted(cell)]
+        until = time.monotonic() + self.limits.notebook_s
+        room = self.limits.notebook_bytes
+        if not self._start():
+            return
+        for i in cells:
+            cell = self.notebook.cells[i]
+            left = until - time.monotonic()
+            if left <= 0 or not self.alive:
+                reason = "the notebook's time was up" if left <= 0 else "the kernel was gone"
+                _append_error(cell, "NotRun", f"This cell was not run: {reason}.")
+                continue
+            result = self._kernel.execute(  # type: ignore[union-attr]
+                cell.source, min(self.limits.cell_s, left), record=True
+            )
+            size = sum(len(str(output)) for output in result.outputs)
+            room -= size
+            cell.outputs = [from_dict(output) for output in result.outputs] if room > 0 else []
+            if result.status == "timeout":
+                _append_error(cell, "Timeout", f"Stopped after {result.seconds:.0f} s.")
+            elif result.status == "error" and not any(
+                output.output_type == "error" for output in cell.outputs
+            ):
+                _append_error(cell, "Error", result.error)
+            if not self.alive:
+                reason = self._kernel.death or "its process ended"  # type: ignore[union-attr]
+                _append_error(cell, "KernelDied", f"{_KERNEL_DIED} in this cell: {reason}.")
+                self.notes.append(f"{_KERNEL_DIED} in a cell: {reason}")
+                self._deadly.add(i)
+                self._revive(before=i)
+
+    def execute(self, code: str, timeout: float | None = None) -> str:
+        """Run extra code in the kernel; returns the error's text, empty when all went well."""
+        if not self.alive and not self._revive():
+            return "the kernel is gone"
+        result = self._kernel.execute(code, timeout or self.limits.cell_s)  # type: ignore[union-attr]
+        return "" if result.status == "ok" else result.error or result.status
+
+    def ask(self, request: dict, timeout: float) -> dict:
+        """Pass a request to the kernel; start it again first when it has died.
+
+        Raises
+        ------
+        TimeoutError, ConnectionError, codec.CodecError
+            As `Kernel.ask`.
+        """
+        if not self.alive and not self._revive():
+            raise ConnectionError("it could not be started again")
+        return self._kernel.ask(request, timeout)  # type: ignore[union-attr]
+
+    @property
+    def death(self) -> str:
+        """Why the kernel died."""
+        return self._kernel.death if self._kernel is not None else ""
+
+    def failed_definition(self, function: str) -> str:
+        """How the cell that defines a function failed, or an empty string."""
+        pattern = re.compile(
+            rf"^\s*(def|class)\s+{re.escape(function)}\b|^{re.escape(function)}\s*=", re.M
+        )
+        for cell in self.notebook.cells:
+            if cell.cell_type == "code" and pattern.search(cell.source):
+                for output in cell.outputs:
+                    if output.output_type == "error":
+                        return f"{output.ename}: {output.evalue}"
+        return ""
+
+    def _wanted(self, cell: NotebookNode) -> bool:
+        return cell.cell_type == "code" and bool(cell.source.strip()) and self._runs(cell)
+
+    def _start(self) -> bool:
+        self.close()
+        self.generation += 1
+        left_out = {path.name for path in self._files.glob("*.ipynb")} if self._files else set()
+        folder = RunFolder.make(self._files, left_out)
+        self.notes += [note for note in folder.notes if note not in self.notes]
+        try:
+            self._kernel = Kernel(folder, self.limits, deadline=self._deadline, unsafe=self._unsafe)
+        except KernelStartError as error:
+            self.notes.append(f"no kernel could be started: {error}")
+            return False
+        return True
+
+    def _revive(self, before: int | None = None) -> bool:
+        """Start a new kernel and rerun what does not kill it; False when there was enough of that."""
+        if self.generation > self.limits.restarts or time.monotonic() > self._deadline:
+            return False
+        if not self._start():
+            return False
+        until = time.monotonic() + self.limits.notebook_s
+        for i, cell in enumerate(self.notebook.cells[:before]):
+            if i in self._deadly or not self._wanted(cell) or _is_check(cell):
+                continue
+            left = until - time.monotonic()
+            if left <= 0 or not self.alive:
+                return self.alive
+            self._kernel.execute(cell.source, min(self.limits.cell_s, left))  # type: ignore[union-attr]
+        return self.alive
+
+
+class NotebookStudent:
+    """What a check of one exercise sees of a notebook (see `course.lessons.checking.Student`).
+
+    Parameters
+    ----------
+    session : NotebookSession
+        The executed notebook.
+    exercise : Exercise
+        Its `time_limit_s` is the default timeout of a call; all calls together get ten times
+        that and at least a minute.
+    """
+
+    def __init__(self, session: NotebookSession, exercise: Exercise) -> None:
+        self._session, self._limit = session, exercise.time_limit_s
+        self._left = max(60.0, 10 * exercise.time_limit_s)
+        self._timeouts = self._keys = 0
+
+    def call(self, function: str, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        """Call a function of the notebook and return a plain copy of its answer."""
+        request = {"do": "call", "name": function, **_arguments(self, args, kwargs)}
+        return self._ask(request, f"`{function}`", timeout, function)
+
+    def keep(
+        self, function: str, *args: Any, timeout: float | None = None, **kwargs: Any
+    ) -> Handle:
+        """Call a function and leave its answer in the kernel."""
+        request = {"do": "call", "name": function, "keep": (key := self._key()),
+                   **_arguments(self, args, kwargs)}  # fmt: skip
+        self._ask(request, f"`{function}`", timeout, function)
+        return Handle(key)
+
+    def hold(self, value: Any) -> Handle:
+        """Send a value once; the handle stands for it in later calls."""
+        self._ask(
+            {"do": "hold", "key": (key := self._revived_key()), "value": value}, "the input", None
+        )
+        return Handle(key)
+
+    def method(
+        self, handle: Handle, name: str, *args: Any, timeout: float | None = None, **kwargs: Any
+    ) -> Any:
+        """Call a method of a held object."""
+        self._check_handle(handle)
+        request = {"do": "method", "on": handle.key, "name": name, **_arguments(self, args, kwargs)}
+        return self._ask(request, f"the method `{name}`", timeout)
+
+    def _key(self) -> str:
+        self._keys += 1
+        return f"{self._session.generation}-{self._keys}-{id(self)}"
+
+    def _revived_key(self) -> str:
+        # A dead kernel is only replaced by the next request, which makes a new generation.
+        if not self._session.alive:
+            self._ask({"do": "drop", "keys": []}, "the kernel", None)
+        return self._key()
+
+    def _check_handle(self, handle: Handle) -> None:
+        if not handle.key.startswith(f"{self._session.generation}-") or not self._session.alive:
+            raise StudentError(
+                "the kernel stopped earlier in this exercise, and with it what it held"
+            )
+
+    def _ask(self, request: dict, what: str, timeout: float | None, function: str = "") -> Any:
+        allowed = min(timeout or self._limit, self._left)
+        if self._timeouts >= _TIMEOUTS or allowed <= 0:
+            raise StudentError(f"{what} was not asked again: earlier calls took too long")
+        started = time.monotonic()
+        try:
+            answer = self._session.ask(request, allowed)
+        except TimeoutError:
+            self._timeouts += 1
+            raise StudentError(f"{what} gave no answer within {allowed:g} s") from None
+        except ConnectionError:
+            self._timeouts += 1
+            reason = self._session.death or "its process ended"
+            raise StudentError(f"{_KERNEL_DIED} while {what} ran: {reason}") from None
+        except codec.CodecError as error:
+            if request.get("do") and _is_input_error(request):
+                raise
+            raise StudentError(f"{what} gave no usable answer: {error}") from None
+        finally:
+            self._left -= time.monotonic() - started
+        if answer["ok"]:
+            return answer.get("value")
+        raise StudentError(self._explain(answer, what, function))
+
+    def _explain(self, answer: dict, what: str, function: str) -> str:
+        kind, message = plain(answer.get("error"), 100), plain(answer.get("message"), 500)
+        if kind == "NotImplementedError":
+            return f"{what} is not written yet (it raises NotImplementedError)"
+        if kind == "_Missing":
+            failed = self._session.failed_definition(function) if function else ""
+            return message + (f"; its cell stopped with {failed}" if failed else "")
+        if kind == "Untransportable":
+            found = plain(answer.get("found"), 100)
+            return f"{what} returned a {found} that cannot be graded: {message}"
+        where, line = "", answer.get("line")
+        if type(line) is int:
+            text = plain(answer.get("text"), 200)
+            where = (
+                f" (line {line} of its cell: `{text}`)" if text else f" (line {line} of its cell)"
+            )
+        return f"{what} raised {kind}: {message}{where}"
+
+
+def _arguments(student: NotebookStudent, args: Iterable[Any], kwargs: dict[str, Any]) -> dict:
+    def replace(value: Any) -> Any:
+        if isinstance(value, Handle):
+            student._check_handle(value)
+            return codec.HandleRef(value.key)
+        if isinstance(value, (list, tuple)):
+            return [replace(item) for item in value]
+        if isinstance(value, dict):
+            return {key: replace(item) for key, item in value.items()}
+        return value
+
+    return {"args": [replace(value) for value in args],
+            "kwargs": {name: replace(value) for name, value in kwargs.items()}}  # fmt: skip
+
+
+def _is_input_error(request: dict) -> bool:
+    """Whether it is the check's own input that cannot travel: a fault of the check."""
+    try:
+        codec.encode(request)
+    except codec.CodecError:
+        return True
+    return False
+
+
+def _is_check(cell: NotebookNode) -> bool:
+    return bool(cell.metadata.get("nbgrader", {}).get("grade"))
+
+
+def _append_error(cell: NotebookNode, name: str, text: str) -> None:
+    output = {"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}
+    cell.outputs.append(from_dict(output))
