@@ -29,7 +29,6 @@ from course.grading.secret import test_secret
 from course.grading.session import NotebookSession
 from course.lessons import Month
 from course.lessons import month as find_month
-from course.lessons.checking import WrongAnswer
 
 DEMO_TAG = "demo"
 _STUB = "raise NotImplementedError('write this function')"

@@ -24,8 +24,8 @@ from jupyter_client.session import Session
 from course.grading import codec
 from course.grading.limits import MB, Limits
 from course.grading.provisioner import SandboxKernelManager
-from course.grading.sandbox import INSIDE_IN, INSIDE_OUT, RunFolder, read_regular
 from course.grading.safety import OutputRecorder
+from course.grading.sandbox import INSIDE_IN, INSIDE_OUT, RunFolder, read_regular
 
 Status = Literal["ok", "error", "timeout", "dead"]
 _AGENT = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
