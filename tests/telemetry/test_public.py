@@ -65,7 +65,7 @@ def test_a_mirror_without_the_file_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(public.MIRROR, str(tmp_path))
-    with pytest.raises(public.PublicDataMissing, match=r"a\.csv is missing") as error:
+    with pytest.raises(public.PublicDataMissing, match="a.csv is missing") as error:
         public.fetch("toy")
     assert "\n" not in str(error.value)
     assert public.MIRROR in str(error.value)
@@ -125,7 +125,7 @@ def test_verify_tells_missing_from_corrupt(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_an_unknown_name_or_path_is_an_error_that_says_what_exists() -> None:
     with pytest.raises(ValueError, match="there are: toy"):
         public.fetch("nabb")
-    with pytest.raises(ValueError, match=r"no pinned file 'b\.csv'"):
+    with pytest.raises(ValueError, match="no pinned file 'b.csv'"):
         public.fetch("toy", only=["b.csv"])
 
 

@@ -1651,12 +1651,10 @@ else:
 # %% [markdown]
 # An alert counts here if it overlaps a label window; flags less than an hour apart are one alert.
 # Read each row beside *chance*, the same number of alerts at random times: wide windows are easy to
-# hit. "Reference" is a robust score with a time-of-day range that gets used to what
-# it has seen lately; its form was chosen on the series of *other* groups and its threshold set by the
-# number of alerts alone, the same number as the EWMA raises. `python -m course.field.nab` prints the whole study, with
-# intervals: the reference is a little more precise than the EWMA at the same recall, and the interval
-# of that difference contains zero. **Honestly, the EWMA is not shown to be beaten** on a dozen series
-# with two dozen windows. Treat any difference below a tenth as noise.
+# hit. "Reference" is a rolling robust score; for each series its settings were chosen
+# with the labels of *other* series. When all series of the group are left out of that choice, its gain over the
+# EWMA is no longer shown (`python -m course.field.nab` prints both, with intervals). **Honestly, the EWMA is
+# not shown to be beaten** on a dozen series with two dozen windows. Treat any difference below a tenth as noise.
 #
 # NAB itself publishes another number: the **NAB score** over its whole corpus of 58 series, 100 for a
 # perfect and 0 for a silent detector. It rewards early detection within a window, and NAB chooses each
