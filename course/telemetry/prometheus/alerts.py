@@ -104,7 +104,8 @@ def life(
     edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
     starts, stops = edges[::2], edges[1::2]
     since = 0
-    for start, stop, next_start in zip(starts, stops, [*starts[1:], active.size], strict=False):
+    following = np.append(starts, active.size)[1:]
+    for start, stop, next_start in zip(starts, stops, following, strict=True):
         if start > 0 and firing[start - 1]:  # kept firing until the expression held again
             fires = start
         else:

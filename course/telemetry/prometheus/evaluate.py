@@ -99,13 +99,14 @@ def evaluate(
             _refuse_later_output(rule, waiting)
             waiting.pop(0)
             try:
-                vector = _checked(local.vector(rule.ast), group, rule)
+                vector = local.vector(rule.ast)
                 if rule.is_alert:
                     raised = alerts_of(rule, vector, local.times)
                     _check_limit(group, sum((a.firing | a.pending for a in raised), start=0))
                     _store_alerts(storage, raised, local.times)
                     alerts += [_spread(alert, every, times.size) for alert in raised]
                 else:
+                    _check_limit(group, vector.present.sum(axis=0))
                     vector = _record(rule, vector, storage, local.times)
                     recorded.append((vector, local.times))
             except EvaluationError as error:
@@ -194,12 +195,6 @@ def _may_produce(rule: Rule, selector: Selector) -> bool:
         if all(m.name not in known or m.matches([known[m.name]])[0] for m in selector.matchers):
             return True
     return False
-
-
-def _checked(vector: Vector, group: RuleGroup, rule: Rule) -> Vector:
-    if not rule.is_alert:
-        _check_limit(group, vector.present.sum(axis=0))
-    return vector
 
 
 def _check_limit(group: RuleGroup, counts: np.ndarray | int) -> None:

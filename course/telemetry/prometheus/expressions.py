@@ -88,6 +88,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 _BARE_DURATION = re.compile(
     r"\[\s*[\d.]+\s*[\]:]|\[[^\[\]]*:\s*[\d.]+\s*\]|\boffset\s+-?\s*[\d.]+\s*(?![\d.a-z])"
 )
+_SIGNS = re.compile(r"(?:[-+]\s*){11}")
 _QUOTED_NAME = re.compile(r"\{\s*\"\"|\{[^{}]*,\s*\"\"\s*[,}=!]")
 _CLASSIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 
@@ -154,7 +155,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """An aggregation; `by` False with no labels is neither `by` nor `without`'s empty list."""
+    """An aggregation by `labels`, or without them."""
 
     op: str
     expr: "Expr"
@@ -165,7 +166,7 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Binary:
-    """A binary operation; `on` None means all labels."""
+    """A binary operation that matches on `labels`, or on all but them (`on` False)."""
 
     op: str
     lhs: "Expr"
@@ -229,6 +230,8 @@ def parse_expression(text: str) -> Expr:
         )
     bare = _COMMENT.sub(" ", _QUOTED.sub('""', text))
     _check_nesting(bare)
+    if _SIGNS.search(bare):
+        raise ValueError("more than ten signs in a row")
     if found := _BARE_DURATION.search(bare):
         raise ValueError(f"duration without a unit in {found.group(0)!r}; write 300s or 5m")
     if _QUOTED_NAME.search(bare):

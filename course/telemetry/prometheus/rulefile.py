@@ -277,7 +277,7 @@ def _texts(node: Node | None, where: str, refused: tuple[str, ...] = ()) -> dict
     for key in node.items:
         if LABEL_NAME.fullmatch(key) is None or key in refused:
             raise RuleFileError(
-                f"line {node.lines[key]}: {where}: {key[:40]!r} is not a name that may be set here; "
+                f"line {node.lines[key]}: {where}: {key[:40]!r} is no name that may be set; "
                 "use letters, digits and `_`, no digit first"
             )
     return {key: _text(value, f"{where}: {key}") for key, value in node.items.items()}

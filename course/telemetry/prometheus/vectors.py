@@ -103,7 +103,11 @@ def _grouped(labels: list[Labels]) -> dict[Labels, list[int]]:
 def aggregate(
     node: Aggregate, vector: Vector, param: np.ndarray | None, prometheus_2: bool
 ) -> Vector:
-    """``sum by (…) (…)`` and the like; `param` has shape (times,)."""
+    """``sum by (…) (…)`` and the like; `param` has shape (times,).
+
+    Of equal values, topk and bottomk keep those whose labels sort first; Prometheus promises no
+    order.
+    """
     if node.without:
         keys = [without(labels, (*node.labels, "__name__")) for labels in vector.labels]
     else:

@@ -317,7 +317,8 @@ def _slope(w: Windows) -> tuple[np.ndarray, State]:
     moments = _moments(w)
     low, high = min_over_time(w), max_over_time(w)
     flat = np.where(np.isinf(low), np.nan, 0.0)
-    return np.where(low == high, flat, moments[4] / moments[3]), moments
+    constant = (low == high) & ~np.isnan(moments[2])  # a NaN sample is no constant
+    return np.where(constant, flat, moments[4] / moments[3]), moments
 
 
 def deriv(w: Windows) -> np.ndarray:

@@ -223,6 +223,8 @@ def _over_time(rng: random.Random, depth: int, recorded: list[str]) -> str:
     name = rng.choice(
         "avg min max sum count stddev stdvar last present".split() + ["changes", "resets", "q"]
     )
+    if name in ("changes", "resets"):  # the last digit of a computed value must not count
+        recorded = []
     selector = f"{_selector(rng, recorded)}[{_range(rng)}]{_offset(rng)}"
     if name == "q":
         return f"quantile_over_time({rng.choice([0, 0.25, 0.5, 0.9, 1])}, {selector})"
@@ -250,20 +252,27 @@ def _aggregation(rng: random.Random, depth: int, recorded: list[str]) -> str:
 
 
 def _arithmetic(rng: random.Random, depth: int, recorded: list[str]) -> str:
-    inner = _vector(rng, depth, recorded)
-    op, number = rng.choice("+ - * / % ^".split()), rng.choice(["2", "0.5", "3", "1.7"])
-    return rng.choice([f"({inner} {op} {number})", f"({number} {op} {inner})", f"(-({inner}))"])
+    inner, raw = _vector(rng, depth, recorded), _selector(rng, [])
+    op, number = rng.choice("+ - * /".split()), rng.choice(["2", "0.5", "3", "1.7"])
+    jump = rng.choice("/ % ^".split())
+    return rng.choice(
+        [f"({inner} {op} {number})", f"({number} {jump} {raw})", f"({raw} {jump} {number})"]
+        + [f"(-({inner}))"]
+    )
 
 
 def _function(rng: random.Random, depth: int, recorded: list[str]) -> str:
-    inner = _vector(rng, depth, recorded)
+    """Where a function jumps, the last digit of a computed value would count: raw samples only."""
+    inner, raw = _vector(rng, depth, recorded), _selector(rng, [])
     return rng.choice(
-        [f"{name}({inner})" for name in "abs ceil floor sgn round sqrt exp ln log2 log10".split()]
+        [f"{name}({raw})" for name in "ceil floor sgn round sqrt ln log2 log10".split()]
         + [
+            f"abs({inner})",
+            f"exp({inner})",
             f"clamp({inner}, 1, 4)",
             f"clamp_min({inner}, 2)",
             f"clamp_max({inner}, 3)",
-            f"round({inner}, 0.25)",
+            f"round({raw}, 0.25)",
             f"vector(scalar({inner}))",
             f'label_replace({inner}, "tier", "$1-x", "service", "(c.).*")',
         ]

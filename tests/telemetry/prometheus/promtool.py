@@ -119,7 +119,7 @@ def answer(case: Case) -> Answer:
     nothing = {name: {second: [] for second in evaluation_seconds(case)} for name in names}
     code, output = run(case, nothing)
     if errors := re.findall(r"err: (.*)", output):
-        return {"error": errors[0]}
+        return {"error": re.split(r"[{:]", sorted(errors)[0])[0].strip()}
     if code == 0:
         return {"firing": [], "recorded": []}
     if "FAILED" not in output:
@@ -129,13 +129,13 @@ def answer(case: Case) -> Answer:
         for found in _LABELS.findall(body.partition("got:")[2]):
             firing.setdefault(json.dumps(_pairs(found), sort_keys=True), []).append(_seconds(time))
     recorded = [
-        [_seconds(time), _pairs(labels), float(value)]
+        [_seconds(time), _pairs(labels), float(f"{float(value):.12g}")]
         for _, time, got in _EXPR.findall(output)
         for labels, value in _SAMPLE.findall(got)
     ]
     return {
         "firing": [[json.loads(labels), firing[labels]] for labels in sorted(firing)],
-        "recorded": recorded,
+        "recorded": sorted(recorded, key=json.dumps),
     }
 
 

@@ -272,6 +272,14 @@ class TestWindows:
             found = value(f"{name}_over_time(x[{minutes}m])", {"x": sample}, semantics=semantics)
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-7)
 
+    def test_a_nan_sample_is_no_constant(self) -> None:
+        rules = load_rules(
+            "groups: [{name: g, rules: [{record: r, expr: x / x}, "
+            "{alert: A, expr: 'deriv(r[3m]) == 0'}]}]"
+        )
+        history = evaluate(rules, pd.DataFrame({"x": [1.0, 2, 0, 2, 2, 2]}, index(6)))
+        assert history.firing("A").astype(int).tolist() == [0, 1, 0, 0, 0, 1]
+
     @given(values)
     @settings(max_examples=40, deadline=None)
     def test_the_future_does_not_change_the_past(self, sample: list[float]) -> None:
