@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(arguments)
+    _put_own_tools_first()
     try:
         return args.run(args)
     except CourseError as error:
@@ -291,26 +292,16 @@ def _build(args: argparse.Namespace) -> int:
     return OK
 
 
-def _grading_api() -> Any:
-    try:
-        return importlib.import_module("course.grading.api")
-    except ModuleNotFoundError:
-        raise CourseError(
-            "grading is still under construction in this version: `course grade` and "
-            "`course audit` are not there yet; nothing was changed"
-        ) from None
-
-
 def _audit(args: argparse.Namespace) -> int:
     _need("grading", "audit")
-    api = _grading_api()
+    from course.grading import api
 
     return OK if api.audit(_months(args.month), seeds=args.seeds) else FAILED
 
 
 def _grade(args: argparse.Namespace) -> int:
     _need("grading", "grade")
-    api = _grading_api()
+    from course.grading import api
 
     (month,) = _months(args.month)
     return OK if api.grade(month, student=args.student, unsafe=args.unsafe) else FAILED
@@ -328,6 +319,14 @@ def _bundle(args: argparse.Namespace) -> int:
 
 
 # --- helpers ----------------------------------------------------------------------------------
+
+
+def _put_own_tools_first() -> None:
+    """Let tools that nbgrader calls by name, such as alembic, be those of this environment."""
+    own = str(Path(sys.executable).parent)
+    paths = os.environ.get("PATH", "").split(os.pathsep)
+    if paths[0] != own:
+        os.environ["PATH"] = os.pathsep.join([own, *paths])
 
 
 def _need(part: str, command: str) -> None:

@@ -44,8 +44,11 @@ You need Python 3.11 or newer and about 1 GB of disk.
     aiops/bin/python -m pip install --constraint constraints.txt {wheel}
     aiops/bin/course lab
 
-On Windows write `aiops\\Scripts\\` for `aiops/bin/`. With conda: `conda env create -f environment.yml`,
-`conda activate aiops-course`, then `pip install --no-deps {wheel}`.
+On Windows write `aiops\\Scripts\\` for `aiops/bin/`. With conda:
+
+    conda env create -f environment.yml
+    conda activate aiops-course
+    pip install --no-deps {wheel}
 
 `course lab` copies the notebooks into the folder `workspace` and opens JupyterLab. Your work is
 never overwritten: a newer version of a notebook that you have changed is put beside it.

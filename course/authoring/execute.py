@@ -20,6 +20,7 @@ from course.errors import CourseError
 CELL_TIMEOUT_S = 120
 STARTUP_TIMEOUT_S = 120
 _CHECKOUT = str(Path(__file__).resolve().parents[2])
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b")
 _IPYKERNEL_FILE = re.compile(r"[^\s\"']*ipykernel_\d+/\d+\.py")
 
@@ -123,7 +124,8 @@ def _run(client: NotebookClient, cell: NotebookNode, index: int, name: str) -> N
     except DeadKernelError:
         raise CourseError(f"{where} ended its kernel:\n{cell.source}") from None
     except CellExecutionError as error:
-        raise CourseError(f"{where} failed, nothing was written:\n{error}") from None
+        trace = _ANSI.sub("", str(error))
+        raise CourseError(f"{where} failed, nothing was written:\n{trace}") from None
     if "stderr-ok" in cell.metadata.get("tags", []):
         return
     for output in cell.get("outputs", []):

@@ -260,7 +260,7 @@ def _telling(text: str, least: int) -> Iterable[str]:
 
 
 def _squeeze(line: str) -> str:
-    return re.sub(r"\s+", "", line)
+    return re.sub(r"[\s#]+", "", line)
 
 
 def _around(pattern: re.Pattern[str], text: str) -> str:

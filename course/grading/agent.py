@@ -16,7 +16,7 @@ from typing import Any
 
 def serve(request_path: str, answer_path: str, codec_source: str, namespace: dict) -> None:
     """Read one request, do it and write its answer."""
-    state = sys.modules.get("__course_agent__")
+    state: Any = sys.modules.get("__course_agent__")
     if state is None:
         state = types.ModuleType("__course_agent__")
         state.held = {}

@@ -98,7 +98,7 @@ class AuditReport:
         shares = defaultdict(list)
         for trial in self.trials:
             shares[trial.exercise, trial.kind, trial.answer].append(trial.share)
-        rows = [("exercise", "kind", "answer", "least", "mean", "most")]
+        rows: list[tuple] = [("exercise", "kind", "answer", "least", "mean", "most")]
         for (exercise, kind, answer), values in shares.items():
             mean = math.fsum(values) / len(values)
             rows.append(
@@ -107,12 +107,13 @@ class AuditReport:
         return _table(rows)
 
     def _margins(self) -> str:
-        """Reference and naive beside the ramp; the margin is how far the worst reference is past it.
+        """Reference and naive beside the ramp of points.
 
-        A margin is given in units of the ramp, target minus baseline, and must not be negative.
+        The margin is how far the worst reference is past the target, in units of the ramp
+        (target minus baseline).
         """
         measured: dict = defaultdict(lambda: defaultdict(list))
-        ramps = {}
+        ramps: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
         for trial in self.trials:
             for case, (value, baseline, target) in trial.measured.items():
                 measured[trial.exercise, case][trial.kind].append(value)
@@ -251,7 +252,7 @@ def _trial(
     measured = {
         case.name: (float(case.measured), float(case.baseline), float(case.target))
         for case in graded.cases
-        if None not in (case.measured, case.baseline, case.target)
+        if case.measured is not None and case.baseline is not None and case.target is not None
     }
     reason = error or graded.reason or _worst_case(graded)
     return Trial(answer, kind, exercise, seed, graded.share, measured, reason)
@@ -263,7 +264,7 @@ def _worst_case(graded: GradedExercise) -> str:
 
 
 def lesson_notebook(month: Month, path: str | Path | None = None) -> NotebookNode:
-    """The month's notebook with its solutions, made from the lesson's text (or read from `path`)."""
+    """The month's notebook with its solutions, from the lesson's text or a notebook file."""
     if path is not None:
         return nbformat.read(path, as_version=4)
     import jupytext
@@ -304,6 +305,7 @@ def replace_solution(session: NotebookSession, exercise: str, code: str) -> Iter
 
 def _swap(session: NotebookSession, old: str, new: str) -> str:
     gone = "\n".join(f"globals().pop({name!r}, None)" for name in sorted(_defined(old)))
+    session.deadly_functions.clear()
     session.execute(gone)
     return session.execute(new)
 

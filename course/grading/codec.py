@@ -15,7 +15,8 @@ import json
 import math
 import re
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -283,7 +284,7 @@ class _Reader:
             return [self.value(item, depth + 1) for item in node]
         if type(node) is not dict:
             raise CodecError("unknown node")
-        reader = self._READERS.get(node.get("t"))
+        reader = self._READERS.get(str(node.get("t")))
         if reader is None:
             raise CodecError("unknown type tag")
         return reader(self, node, depth)
@@ -416,7 +417,7 @@ class _Reader:
         frame.index, frame.columns = index, columns
         return frame
 
-    _READERS = {
+    _READERS: ClassVar[dict[str, Callable]] = {
         "float": _float, "complex": _complex, "int": _int, "bytes": _bytes, "nat": _nat,
         "time": _time, "span": _span, "dict": _dict, "handle": _handle, "array": _array,
         "index": _plain_index, "series": _series, "frame": _frame,

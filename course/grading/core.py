@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -172,7 +173,7 @@ def write_marks(notebook: NotebookNode, graded: GradedNotebook) -> None:
         text = result.text(visible) if result else "0 points: no such exercise.\n"
         if first and graded.notes:
             text = "".join(f"Note: {note}.\n" for note in graded.notes) + text
-        points = min(max(result.points, 0.0), most) if result else 0.0
+        points = _points(result, most) if result else 0.0
         cell.outputs = [
             nbformat.v4.new_output("stream", name="stdout", text=text),
             nbformat.v4.new_output(
@@ -180,6 +181,12 @@ def write_marks(notebook: NotebookNode, graded: GradedNotebook) -> None:
             ),
         ]
         first = False
+
+
+def _points(result: GradedExercise, most: float) -> float:
+    """Points of a cell, in the cell's own scale where the gradebook has another than the month."""
+    points = result.points if most == result.max_points else result.share * most
+    return min(max(points, 0.0), most) if math.isfinite(points) else 0.0
 
 
 def _chosen(month: Month, exercises: Iterable[str] | None) -> list[Exercise]:

@@ -83,7 +83,8 @@ class Kernel:
             (folder.inbox / "agent.py").write_text(_AGENT, encoding="utf-8")
             (folder.inbox / "codec.py").write_text(_CODEC, encoding="utf-8")
             self._manager.start_kernel()
-            self._process = self._manager.provisioner.process
+            provisioner: Any = self._manager.provisioner
+            self._process = provisioner.process
             info = self._manager.get_connection_info(session=True)
             self._session: Session = info["session"]
             self._connect(min(deadline, time.monotonic() + limits.start_s))
@@ -220,6 +221,7 @@ class Kernel:
             socket = self._context.socket(zmq.SUB if name == "iopub" else zmq.DEALER)
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.RCVHWM, 32)
+            socket.setsockopt(zmq.SNDTIMEO, 1000)
             socket.setsockopt(zmq.MAXMSGSIZE, 8 * MB)
             # The submission owns the sockets' folder: a link put in their place leads nowhere.
             socket.setsockopt(zmq.RECONNECT_IVL, -1)
@@ -236,17 +238,19 @@ class Kernel:
             time.sleep(0.1)
 
     def _shake_hands(self, deadline: float) -> bool:
-        """Wait for an answer on the shell and a message on iopub."""
+        """Wait for an answer on shell and control, and for a message on iopub."""
+        wanted = {"shell", "control", "iopub"}
         while time.monotonic() < deadline:
-            self._send("shell", "kernel_info_request", {})
-            heard = set()
+            for channel in ("shell", "control"):
+                self._send(channel, "kernel_info_request", {})
+            heard: set[str] = set()
             until = min(deadline, time.monotonic() + 1)
-            while time.monotonic() < until and heard != {"shell", "iopub"}:
-                heard |= {name for name, _ in self._receive(("shell", "iopub"), 0.1)}
-            if heard == {"shell", "iopub"}:
+            while time.monotonic() < until and heard != wanted:
+                heard |= {name for name, _ in self._receive(tuple(wanted), 0.1)}
+            if heard == wanted:
                 self._iopub_lost = False
                 return True
-            if not heard:
+            if not {"shell", "control"} <= heard:
                 return False
         return False
 
@@ -261,12 +265,12 @@ class Kernel:
         poller = zmq.Poller()
         for name in channels:
             poller.register(self._sockets[name], zmq.POLLIN)
-        ready = dict(poller.poll(wait * 1000))
+        ready = dict(poller.poll(int(wait * 1000)))
         arrived = []
         for name in channels:
             if self._sockets[name] in ready:
                 try:
-                    frames = self._sockets[name].recv_multipart(zmq.NOBLOCK)
+                    frames: Any = self._sockets[name].recv_multipart(zmq.NOBLOCK)
                     _, frames = self._session.feed_identities(frames)
                     arrived.append((name, self._session.deserialize(frames)))
                 except (Exception, RecursionError):

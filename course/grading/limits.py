@@ -45,7 +45,7 @@ class Limits:
     file_size: int = 256 * MB
     folder_size: int = 512 * MB
     processes: int = 192
-    restarts: int = 2
+    restarts: int = 5
     stream_bytes: int = 64 * 1024
     image_bytes: int = 2 * MB
     notebook_bytes: int = 16 * MB

@@ -51,7 +51,8 @@ class SandboxProvisioner(LocalProvisioner):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Point the manager's sockets into the run folder and wrap the command."""
-        manager, folder = self.parent, self.run_folder
+        manager: Any = self.parent
+        folder = self.run_folder
         unsafe = bool(getattr(manager, "unsafe", False))
         usable, reason = (True, "") if unsafe else sandbox_available()
         if not usable:

@@ -68,10 +68,11 @@ def read_submission(path: Path) -> Submission:
         return Submission(
             notes=["the notebook was not graded: it is not a notebook (it has no cells)"]
         )
-    return _gather(cells)
+    return gather(cells)
 
 
-def _gather(cells: list) -> Submission:
+def gather(cells: list) -> Submission:
+    """Take type, text and claimed grade_id of every cell."""
     submission = Submission()
     for cell in cells[:MAX_CELLS]:
         kind = cell.get("cell_type") if isinstance(cell, dict) else None
@@ -125,7 +126,10 @@ def restore(submission: Submission, source: NotebookNode) -> NotebookNode:
             submission.notes.append(
                 f"the cell `{grade_id}` stands there more than once; the last counts"
             )
-    _put_back(cells, source, submission.notes)
+    missing = _put_back(cells, source)
+    if missing and submission.cells:
+        shown = ", ".join(f"`{name}`" for name in missing[:5]) + (" ..." if missing[5:] else "")
+        submission.notes.append(f"cells of the lesson were missing and were put back: {shown}")
     for i, cell in enumerate(cells):
         cell.id = f"cell-{i}"
     return from_dict(
@@ -133,24 +137,22 @@ def restore(submission: Submission, source: NotebookNode) -> NotebookNode:
     )
 
 
-def _put_back(cells: list[NotebookNode], source: NotebookNode, notes: list[str]) -> None:
+def _put_back(cells: list[NotebookNode], source: NotebookNode) -> list[str]:
     """Insert the lesson's cells that are missing, each after the lesson cell before it."""
     present = {_grade_id(cell) for cell in cells}
-    previous = ""
+    missing, previous = [], ""
     for original in source.cells:
         grade_id = _grade_id(original)
         if not grade_id:
             continue
         if grade_id not in present:
-            place = next(
-                (i + 1 for i, cell in enumerate(cells) if previous and _grade_id(cell) == previous),
-                0,
-            )
+            missing.append(grade_id)
+            after = (i + 1 for i, cell in enumerate(cells) if _grade_id(cell) == previous)
             solution = bool(original.metadata.nbgrader.get("solution"))
             stub = "# This cell was missing from the submission.\n" if solution else None
-            cells.insert(place, _lesson_cell(original, stub))
-            notes.append(f"the cell `{grade_id}` was missing from the submission")
+            cells.insert(next(after, 0) if previous else 0, _lesson_cell(original, stub))
         previous = grade_id
+    return missing
 
 
 def _lesson_cell(original: NotebookNode, text: str | None) -> NotebookNode:

@@ -96,8 +96,8 @@ def course_secret(folder: Path) -> Secret:
         ) from None
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise SecretError(
-            f"{path} can be read by others (mode {stat.S_IMODE(mode):04o}), so the hidden cases may "
-            f"be known; delete it for new ones, or if nobody has read it: chmod 600 {path}"
+            f"{path} can be read by others (mode {stat.S_IMODE(mode):04o}), so the hidden cases "
+            f"may be known; delete it for new ones, or if nobody has read it: chmod 600 {path}"
         )
     return Secret(key)
 

@@ -58,6 +58,7 @@ class NotebookSession:
         self._kernel: Kernel | None = None
         self._deadline = time.monotonic() + self.limits.total_s
         self._deadly: set[int] = set()
+        self.deadly_functions: set[str] = set()
 
     def __enter__(self) -> NotebookSession:
         return self
@@ -138,13 +139,14 @@ class NotebookSession:
         """Why the kernel died."""
         return self._kernel.death if self._kernel is not None else ""
 
-    def failed_definition(self, function: str) -> str:
-        """How the cell that defines a function failed, or an empty string."""
+    def failed_definition(self, function: str, exercise: str) -> str:
+        """How the cell that defines a function, or else the exercise's cell, failed; or ""."""
         pattern = re.compile(
             rf"^\s*(def|class)\s+{re.escape(function)}\b|^{re.escape(function)}\s*=", re.M
         )
         for cell in self.notebook.cells:
-            if cell.cell_type == "code" and pattern.search(cell.source):
+            own = cell.metadata.get("nbgrader", {}).get("grade_id") == exercise
+            if cell.cell_type == "code" and (own or pattern.search(cell.source)):
                 for output in cell.outputs:
                     if output.output_type == "error":
                         return f"{output.ename}: {output.evalue}"
@@ -167,7 +169,7 @@ class NotebookSession:
         return True
 
     def _revive(self, before: int | None = None) -> bool:
-        """Start a new kernel and rerun what does not kill it; False when there was enough of that."""
+        """Start a new kernel and rerun what does not kill it; False when that was enough."""
         if self.generation > self.limits.restarts or time.monotonic() > self._deadline:
             return False
         if not self._start():
@@ -197,6 +199,7 @@ class NotebookStudent:
 
     def __init__(self, session: NotebookSession, exercise: Exercise) -> None:
         self._session, self._limit = session, exercise.time_limit_s
+        self._exercise = exercise.id
         self._left = max(60.0, 10 * exercise.time_limit_s)
         self._timeouts = self._keys = 0
 
@@ -249,6 +252,8 @@ class NotebookStudent:
         allowed = min(timeout or self._limit, self._left)
         if self._timeouts >= _TIMEOUTS or allowed <= 0:
             raise StudentError(f"{what} was not asked again: earlier calls took too long")
+        if function in self._session.deadly_functions:
+            raise StudentError(f"{what} was not asked again: it stopped the kernel before")
         started = time.monotonic()
         try:
             answer = self._session.ask(request, allowed)
@@ -265,6 +270,8 @@ class NotebookStudent:
             raise StudentError(f"{what} gave no usable answer: {error}") from None
         finally:
             self._left -= time.monotonic() - started
+            if function and not self._session.alive:
+                self._session.deadly_functions.add(function)
         if answer["ok"]:
             return answer.get("value")
         raise StudentError(self._explain(answer, what, function))
@@ -274,7 +281,7 @@ class NotebookStudent:
         if kind == "NotImplementedError":
             return f"{what} is not written yet (it raises NotImplementedError)"
         if kind == "_Missing":
-            failed = self._session.failed_definition(function) if function else ""
+            failed = self._session.failed_definition(function, self._exercise) if function else ""
             return message + (f"; its cell stopped with {failed}" if failed else "")
         if kind == "Untransportable":
             found = plain(answer.get("found"), 100)
