@@ -25,7 +25,7 @@ def draw_incidents(
     services: Sequence[str] | None = None,
     quiet_share: float = 0.0,
     surge_share: float = 0.25,
-    severity: tuple[float, float] = (0.2, 1.0),
+    severity: tuple[float, float] = (0.25, 1.0),
     start: pd.Timestamp | None = None,
 ) -> list[Scenario]:
     """Draw ``n`` scenarios with at most one fault each.

@@ -223,7 +223,7 @@ class Engine:
         used = admitted * held / (workers * 1000.0)
         part = np.minimum(used, _FULL)
         pool_wait = held * part**self._pool_exponent / (workers * (1 - part))
-        pool_wait = np.minimum(pool_wait, self._deadline)
+        pool_wait = np.minimum(pool_wait, 0.5 * self._deadline)
         no_worker = 0.85 * (1 - 1 / np.maximum(used, 1.0))
 
         own = np.minimum(answer + pool_wait, 1.5 * self._deadline)
@@ -240,12 +240,12 @@ class Engine:
         latency = _sum_over_callees(own, self._waits)
 
         out_of_memory = memory >= 1.0
-        lost = np.maximum(1 - np.exp(-log_loss) - _TOLERATED, 0.0)
+        lost = _follow(lost, np.maximum(1 - np.exp(-log_loss) - _TOLERATED, 0.0))
         after = np.stack((
             backlog,
             np.where(out_of_memory, 0.0, leaked),
             filled,
-            np.maximum(failure - _TOLERATED, 0.0),
+            _follow(failing, np.maximum(failure - _TOLERATED, 0.0)),
             lost,
             np.maximum(pool_wait - 0.1 * self._deadline, 0.0),
             np.where(out_of_memory, _RESTART_MINUTES, np.maximum(restarting - 1.0, 0.0)),
@@ -281,6 +281,12 @@ class Engine:
 def _sum_over_callees(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """weights @ values for each scenario, without BLAS: its sums depend on the batch size."""
     return np.add.reduce(values[:, None, :] * weights, axis=2)
+
+
+def _follow(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Move half-way from what was to what is: callers notice a change within minutes."""
+    mean = 0.5 * (before + now)
+    return np.where(mean > 1e-3, mean, 0.0)
 
 
 def _accumulate(held: np.ndarray, gained: np.ndarray) -> np.ndarray:

@@ -114,8 +114,8 @@ def _bad_deploy(effects: Effects, strike: Strike) -> None:
     minutes_per_replica = strike.rng.integers(1, 3)
     rolled = np.minimum(np.ceil(strike.age / minutes_per_replica) / replicas, 1.0)
     slow, broken = strike.rng.dirichlet((1.0, 1.0)) * strike.severity
-    effects.work[strike.where, strike.place] *= 1 + 1.3 * slow * rolled
-    effects.add_failures(strike.where, strike.place, 0.16 * broken * rolled * strike.jitter(0.1))
+    effects.work[strike.where, strike.place] *= 1 + 1.6 * slow * rolled
+    effects.add_failures(strike.where, strike.place, 0.24 * broken * rolled * strike.jitter(0.1))
     effects.tail[strike.where, strike.place] += 0.3 * slow * rolled
 
 

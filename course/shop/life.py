@@ -24,7 +24,7 @@ _DEMAND_MEMORY = np.array([0.85, 0.55])  # lag-1 autocorrelation: common part, o
 _DEMAND_SIGMA = np.array([0.035, 0.045])
 _WORK_MEMORY = 0.6
 #: How many times a day each kind of harmless trouble comes.
-_PER_DAY = {"pause": 30.0, "blip": 9.0, "burst": 4.0, "steal": 8.0, "slow": 7.0, "deploy": 3.2}
+_PER_DAY = {"pause": 50.0, "blip": 16.0, "burst": 6.0, "steal": 16.0, "slow": 20.0, "deploy": 3.2}
 
 
 def demand_noise(scenario: Scenario) -> np.ndarray:
@@ -64,12 +64,12 @@ def live(effects: Effects, scenario: Scenario) -> list[Deploy]:
     for _ in range(counts["burst"]):  # a crawler, a mail, a mention somewhere
         entry = SERVICES.index(str(rng.choice(JOURNEYS[:3])))
         _, where = _some(rng, [entry], scenario.minutes, 3, 18)
-        extra = effects.rate[where, entry, None] * rng.gamma(2.0, 0.14)
+        extra = effects.rate[where, entry, None] * min(rng.gamma(2.0, 0.14), 0.6)
         effects.rate[where] += extra * TOPOLOGY.visits[entry]
         effects.rate[where, 0] += extra[:, 0]
     for _ in range(counts["steal"]):  # a short job on the host
         place, where = _some(rng, _OWN, scenario.minutes, 2, 12)
-        share = min(rng.gamma(2.0, 0.06), 0.5)
+        share = min(rng.gamma(2.0, 0.06), 0.22)
         effects.share[where, place] *= 1 - share
         effects.hog[where, place] += share * float(rng.integers(2))
     for _ in range(counts["slow"]):  # a heavy customer, a cold page cache

@@ -116,16 +116,18 @@ def _trees(
         services.append(np.full(len(parent), place))
         count += len(parent)
         for callee in np.flatnonzero(calls[place]):
-            mean = calls[place, callee]
-            if place == 0:
-                made = (entries == callee).astype(int)
-                mean = max(mean / entry_share[callee == _ENTRIES].sum(), 1e-9) - 1.0
-                made += made * (rng.random(len(spans)) < max(mean, 0.0))
+            if place == 0:  # one journey each; less if the gateway fails, more if it retries
+                made = (entries == callee) * _at_random(rng, calls[0].sum(), len(spans))
             else:
-                made = np.floor(mean).astype(int) + (rng.random(len(spans)) < mean % 1.0)
+                made = _at_random(rng, calls[place, callee], len(spans))
             chosen = np.repeat(np.arange(len(spans)), made)
             blocks[callee].append((spans[chosen], trace[chosen]))
     return np.concatenate(parents), np.concatenate(services), np.concatenate(traces)
+
+
+def _at_random(rng: np.random.Generator, mean: float, size: int) -> np.ndarray:
+    """Draw whole numbers with the given mean: its floor or one more."""
+    return int(mean) + (rng.random(size) < mean % 1.0).astype(int)
 
 
 def _up(

@@ -106,7 +106,7 @@ def engine_inputs(effects: Effects, scenario: Scenario) -> np.ndarray:
         "inject": effects.inject,
         "capacity": TOPOLOGY.capacity * effects.scale * effects.share / effects.work,
         "service_ms": TOPOLOGY.column("service_ms") * effects.work / effects.share**0.5,
-        "pool": effects.pool,
+        "pool": effects.pool * effects.scale,
         "delay": effects.delay,
         "log_ok": -np.log1p(-effects.fail),
         "leak": effects.leak,

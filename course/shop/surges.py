@@ -53,16 +53,16 @@ def _half_day(age: np.ndarray, minutes: int) -> np.ndarray:
 
 _KINDS = (
     SurgeType("flash_sale", "A sale starts: browsing first, then many orders.",
-              {"storefront": 0.7, "search": 0.3, "cart": 0.9, "checkout": 1.1, "account": 0.3},
+              {"storefront": 0.55, "search": 0.25, "cart": 0.6, "checkout": 0.7, "account": 0.2},
               _plateau, {}, announced=True),
     SurgeType("marketing_mail", "A mail goes out: a burst of readers that fades.",
-              {"storefront": 0.8, "account": 0.4, "cart": 0.2}, _burst_and_decay, {}),
+              {"storefront": 0.6, "account": 0.3, "cart": 0.2}, _burst_and_decay, {}),
     SurgeType("bot_crawl", "A crawler reads search and catalog pages.",
-              {"search": 1.2, "storefront": 0.25}, _plateau, {}),
+              {"search": 0.45, "storefront": 0.2}, _plateau, {}),
     SurgeType("batch_job", "A report or re-index runs beside the traffic.",
-              {}, _plateau, {"catalog-db": 0.32, "orders-db": 0.3, "search": 0.12}),
+              {}, _plateau, {"catalog-db": 0.28, "orders-db": 0.25, "search": 0.12}),
     SurgeType("holiday", "A day off somewhere: people shop at odd hours.",
-              {"storefront": 0.35, "search": 0.3, "cart": 0.35, "checkout": 0.3, "account": 0.15},
+              {"storefront": 0.25, "search": 0.25, "cart": 0.3, "checkout": 0.3, "account": 0.15},
               _half_day, {}),
 )  # fmt: skip
 

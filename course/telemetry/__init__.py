@@ -5,6 +5,6 @@
 (40320, 9)
 """
 
-from course.telemetry.datasets import DataSetMissing, folder, load, names, verify
+from course.telemetry.datasets import DataSetMissing, folder, load, names, parts, verify
 
-__all__ = ["DataSetMissing", "folder", "load", "names", "verify"]
+__all__ = ["DataSetMissing", "folder", "load", "names", "parts", "verify"]

@@ -31,6 +31,28 @@ def test_a_changed_file_is_found(tmp_path, monkeypatch):
     assert telemetry.verify()["shop-quiet-28d.parquet"] == "changed"
 
 
+def test_parts_belong_together():
+    truth, metrics = (telemetry.load("shop-incidents", part) for part in ("truth", "metrics"))
+    assert list(truth["incident"]) == list(range(12))
+    for row in truth.itertuples():
+        assert row.start in metrics.loc[row.incident].index
+    assert telemetry.parts("shop-quiet-28d") == ["metrics", "events"]
+    with pytest.raises(telemetry.DataSetMissing, match="it has metrics, events"):
+        telemetry.load("shop-quiet-28d", "logs")
+
+
+def test_a_changed_file_is_not_loaded(tmp_path, monkeypatch):
+    shutil.copytree(telemetry.folder(), tmp_path / "data")
+    (tmp_path / "data" / "shop-checkout-week.parquet").write_bytes(b"broken")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
+    with pytest.raises(telemetry.DataSetMissing, match="SHA-256"):
+        telemetry.load("shop-checkout-week")
+
+
+def test_the_embedded_data_is_small():
+    assert sum(path.stat().st_size for path in telemetry.folder().iterdir()) < 12e6
+
+
 def test_the_recorded_sets_are_current():
     from course.shop import record
 

@@ -9,7 +9,7 @@ What to know before trusting a number on NAB:
   doi:10.1109/TKDE.2021.3112126) find
   series with wrong labels and anomalies that one line of code detects.
 - The first 15 % of a series, at most 750 rows, are probation: not scored.
-- Timestamps carry no time zone; here they are read as UTC. Three of the series have repeated
+- Timestamps carry no time zone; here they are read as UTC. Five of the pinned series repeat
   timestamps and one runs backwards for an hour (a clock change); rows are sorted and the first of
   each timestamp is kept. Gaps are kept: they reach 3.5 days in the traffic series.
 - 26 of the 58 labelled series are not in the pinned selection (see `missing`).

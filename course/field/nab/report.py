@@ -26,8 +26,8 @@ above more hopeful than they should be:
   that keeps 18 windows has precision 0.24, which no choice without labels found;
 - a detector that asks several averages at once (98 settings) lost on the other groups and was
   dropped before it saw AWS.
-So read "group left out" as the strict result, "equal alerts" as the fair one (its threshold needs no
-labels), and "series left out" as the hopeful one."""
+So read "group left out" as the strict result, "equal alerts" as the fair one (its threshold needs
+no labels), and "series left out" as the hopeful one."""
 
 
 def report() -> Iterator[str]:
@@ -112,7 +112,7 @@ def _group(group: str) -> Iterator[str]:
         "and\nspan are not known: here a day (288 rows) for MAD and EWMA, MAD times 1.4826."
     )
     yield (
-        "Verdict on the robust detector against the textbook EWMA (95 % intervals: bootstrap over "
+        "Verdict on the robust detector against the textbook EWMA (95 % intervals: bootstrap over\n"
         "series, which knows nothing of how often settings were tried):"
     )
     yield "\n".join(verdict(counts, table))

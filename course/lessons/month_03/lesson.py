@@ -13,13 +13,13 @@
 # %% [markdown]
 # # Month 3 · Anomaly detection
 #
-# **03:00, Tuesday.** Your phone rings: *checkout returns errors*. You open the shop's dashboard and
-# scroll back. The evening before, at 19:00, the old static alert `cpu > 60 %` had paged the team
-# for a flash sale: more customers, more CPU, nothing wrong. Everybody went to bed annoyed. At 01:40
+# **02:55, Tuesday.** Your phone rings: *checkout returns errors*. You open the shop's dashboard and
+# scroll back. The evening before, during a flash sale, the old static alert `cpu > 70 %` had paged
+# the team: more customers, more CPU, nothing wrong. Everybody went to bed annoyed. At 01:40
 # a new cache in the `payment` service began to leak memory. No alert looked at memory, and no
-# customer noticed. At 02:59 the kernel killed the first process that ran out of memory, errors
-# reached checkout, and the static alert on errors finally paged: **80 minutes after the fault
-# began**, and eight hours after the page that nobody needed.
+# customer noticed. At 02:55 the kernel killed the first process that ran out of memory, errors
+# reached checkout, and the static alert on errors finally paged: **75 minutes after the fault
+# began**, and seven hours after the page that nobody needed.
 #
 # The next cell replays that night.
 
@@ -35,8 +35,8 @@ plots.use_style()
 night = shop.Scenario(
     pd.Timestamp("2026-03-30T14:00Z"),
     minutes=15 * 60,
-    seed=17,
-    surges=(shop.Surge("flash_sale", start=5 * 60, minutes=75, size=0.25),),
+    seed=22,
+    surges=(shop.Surge("flash_sale", start=5 * 60, minutes=75, size=0.6),),
     faults=(shop.Fault("memory_leak", "payment", start=700, minutes=150, severity=0.35),),
 )
 recording = shop.simulate(night)
@@ -47,7 +47,7 @@ cpu = 100 * recording.service("checkout")["cpu_utilization"]
 memory = 100 * recording.service("payment")["memory_utilization"]
 errors = 100 * recording.service("checkout")["error_ratio"]
 plots.timeline(cpu, ax=axes[0], ylabel="CPU (%)", title="checkout: a flash sale crosses the line")
-axes[0].axhline(60, color=plots.RED, ls="--", lw=1)
+axes[0].axhline(70, color=plots.RED, ls="--", lw=1)
 plots.timeline(
     memory, ax=axes[1], ylabel="memory (%)", events=leak, title="payment: a leak nobody watches"
 )
@@ -809,8 +809,8 @@ plt.show()
 # **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
 # for nearly all of its 2,880 minutes.
 #
-# **Scored:** no look-ahead (without it no points), then event F1 over 24 unseen incident days with
-# severe faults and 12 unseen quiet days of three services: points rise from a forest on raw metrics
+# **Scored:** no look-ahead (without it no points), then event F1 over 36 unseen incident days with
+# faults of moderate severity (0.3 to 0.7) and 12 unseen quiet days of three services: points rise from a forest on raw metrics
 # whose threshold was set as described above to the reference; more than one false alarm a day costs
 # them again. Use `IsolationForest` of scikit-learn; another detector is for exercise 7. 30 s a call.
 
@@ -994,14 +994,17 @@ validation = shop.service_days(
 )
 
 
+past = history["checkout"]["latency_p50_ms"]
+by_hour = past.groupby(past.index.day_of_week * 24 + past.index.hour)
+usual_p50 = by_hour.median()
+spread_p50 = by_hour.agg(lambda x: 1.4826 * (x - x.median()).abs().median())
+
+
 def latency_score(live: pd.DataFrame) -> pd.Series:
     """Smoothed |robust z| of the median latency; the reference is the quiet history."""
-    column = "latency_p50_ms"
-    joined = pd.concat([history["checkout"][column], live[column]])
-    joined = joined[~joined.index.duplicated(keep="last")]
-    step = pd.Timedelta(1, unit="min")
-    z = robust_zscore(joined.asfreq(step)).loc[live.index].clip(-8, 8)
-    return z.ewm(span=10, adjust=False).mean().abs()
+    hour = live.index.day_of_week * 24 + live.index.hour
+    z = (live["latency_p50_ms"] - usual_p50.loc[hour].to_numpy()) / spread_p50.loc[hour].to_numpy()
+    return z.clip(-8, 8).ewm(span=10, adjust=False).mean().abs()
 
 
 scores = [latency_score(day.live) for day in validation]
@@ -1651,10 +1654,12 @@ else:
 # %% [markdown]
 # An alert counts here if it overlaps a label window; flags less than an hour apart are one alert.
 # Read each row beside *chance*, the same number of alerts at random times: wide windows are easy to
-# hit. "Reference" is a rolling robust score; for each series its settings were chosen
-# with the labels of *other* series. When all series of the group are left out of that choice, its gain over the
-# EWMA is no longer shown (`python -m course.field.nab` prints both, with intervals). **Honestly, the EWMA is
-# not shown to be beaten** on a dozen series with two dozen windows. Treat any difference below a tenth as noise.
+# hit. "Reference" is a robust score with a time-of-day range that gets used to what
+# it has seen lately. Its form was chosen on the series of *other* groups, and its threshold by the number of
+# alerts alone: as many as the EWMA raises. `python -m course.field.nab` prints the whole study with intervals.
+# The reference is a little more precise than the EWMA at the same recall, and the interval of that difference
+# contains zero: **the EWMA is not shown to be beaten** on a dozen series with two dozen windows. Treat any
+# difference below a tenth as noise.
 #
 # NAB itself publishes another number: the **NAB score** over its whole corpus of 58 series, 100 for a
 # perfect and 0 for a silent detector. It rewards early detection within a window, and NAB chooses each

@@ -336,36 +336,6 @@ WRONG_ANSWERS: list[WrongAnswer] = [
               "features(levels(live) - levels(live).median() + usual[0].median(), usual)")),
 ]  # fmt: skip
 
-_WELCH_PERIODS = f"""
-def find_periods(series, max_periods=2):
-    values = series.interpolate(limit_direction="both")
-    values = values - np.polyval(np.polyfit(np.arange(len(values)), values, 1), np.arange(len(values)))
-    step = series.index[1] - series.index[0]
-    found = []
-    for _ in range(max_periods):
-        best, best_gain = None, 0.35
-        count = len(values)
-        spectrum = np.abs(np.fft.rfft(values - values.mean(), 2 * count)) ** 2
-        acf = np.fft.irfft(spectrum)[:count] / np.arange(count, 0, -1)
-        acf = acf / acf[0]
-        lags = np.arange(4, count // 3 + 1)
-        hills = [lag for lag in lags[2:-2] if acf[lag] == acf[max(lag - 8, 1) : lag + 9].max()]
-        top = max((acf[lag] for lag in hills), default=0)
-        for lag in hills:
-            known = any(2 / 3 < lag / other < 3 / 2 for other in found)
-            if not known and acf[lag] > 0.7 * top and acf[lag] - acf[lag // 2] > best_gain:
-                best = lag
-                break
-        if best is None:
-            break
-        found.append(best)
-        values = values - values.groupby(np.arange(count) % best).transform("mean")
-    return sorted(lag * step for lag in found)
-
-
-{_DECOMPOSE_TAIL}
-"""
-
 _LOOPED_Z = """
 def robust_zscore(series, *, weeks=4, min_samples=60, min_scale=1e-6):
     result = pd.Series(float("nan"), index=series.index)
@@ -386,7 +356,11 @@ def robust_zscore(series, *, weeks=4, min_samples=60, min_scale=1e-6):
 """
 
 ALTERNATIVES: list[WrongAnswer] = [
-    WrongAnswer("decompose", "hills of the ACF only", "another way to find seasons", _WELCH_PERIODS, "alternative"),
+    _mistake("decompose", "the library's ACF", "statsmodels instead of a hand-made transform",
+             ("        acf = np.fft.irfft(spectrum)[:n] / np.arange(n, 0, -1)\n        acf /= acf[0]\n",
+              "        acf = library_acf(rest, adjusted=True, nlags=n - 1, fft=True)\n"),
+             ("def find_periods", "from statsmodels.tsa.stattools import acf as library_acf\n\n\ndef find_periods"),
+             kind="alternative"),
     WrongAnswer("robust-z", "a loop over hours", "slices instead of groups", _LOOPED_Z, "alternative"),
     _mistake("cusum", "longer blocks, other seed", "another right bootstrap",
              ("block, paths = 120, 600", "block, paths = 240, 400"), ("default_rng(seed)", "default_rng(seed + 9)"),
