@@ -1159,8 +1159,8 @@ def random_score_f1(labels: np.ndarray, *, draws: int = 20, seed: int = 0) -> tu
         last = np.append(np.diff(peaks[order]) != 0, True)
         return float(np.max(f1[last]))
 
-    rng = np.random.default_rng(seed)
-    scores = [rng.uniform(size=len(labels)) for _ in range(draws)]
+    luck = np.random.default_rng(seed)
+    scores = [luck.uniform(size=len(labels)) for _ in range(draws)]
     return (
         float(np.mean([best(score) for score in scores])),
         float(np.mean([best_adjusted(score) for score in scores])),
