@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     _put_own_tools_first()
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except CourseError as error:
         print(f"course: {error}", file=sys.stderr)
         return USAGE
@@ -46,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"course: {error.filename}: {error.strerror}", file=sys.stderr)
+        return USAGE
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -254,7 +261,13 @@ def _data_list(args: argparse.Namespace) -> int:
 def _data_fetch(args: argparse.Namespace) -> int:
     from course.telemetry import public
 
-    print(public.fetch(args.name))
+    if args.name not in public.catalogue():
+        there = ", ".join(public.catalogue())
+        raise CourseError(f"there is no public data set {args.name!r}; there is {there}")
+    try:
+        print(public.fetch(args.name))
+    except (public.PublicDataMissing, public.PublicDataCorrupt) as error:
+        raise CourseError(str(error)) from None
     return OK
 
 
@@ -304,7 +317,8 @@ def _grade(args: argparse.Namespace) -> int:
     from course.grading import api
 
     (month,) = _months(args.month)
-    return OK if api.grade(month, student=args.student, unsafe=args.unsafe) else FAILED
+    api.grade(month, student=args.student, jobs=args.jobs or 1, unsafe=args.unsafe)
+    return OK
 
 
 def _bundle(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ Status = Literal["pass", "fail", "not started"]
 CELL_TIMEOUT_S = 120
 STARTUP_TIMEOUT_S = 120
 _MOST_BYTES = 50_000_000
+_TIMEOUT = "CellTimeoutError"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -121,7 +122,7 @@ def load_results(workspace: Path, month: Month) -> list[Result]:
     try:
         content = json.loads(results_file(workspace, month).read_text(encoding="utf-8"))
         return [Result(**item) for item in content["results"]]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
@@ -170,7 +171,8 @@ def _released_cells(release: Path | None, month: Month) -> dict[str, Any]:
 
 
 def _grade_id(cell: Any) -> str:
-    return (cell.metadata.get("nbgrader") or {}).get("grade_id", "")
+    about = cell.metadata.get("nbgrader")
+    return str(about.get("grade_id", "")) if isinstance(about, dict) else ""
 
 
 def _execute(
@@ -189,12 +191,16 @@ def _execute(
         timeout=int(cell_timeout_s),
         startup_timeout=STARTUP_TIMEOUT_S,
         kernel_name="python3",
+        interrupt_on_timeout=True,
+        error_on_timeout={"ename": _TIMEOUT, "evalue": "", "traceback": []},
+        raise_on_iopub_timeout=False,
         allow_errors=True,
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str((workspace / month.notebook_file).parent)}},
     )
     outcome: dict[str, tuple[str, str] | None] = {}
+    last = ""
     with _kernel(client):
         for index, cell in enumerate(notebook.cells):
             grade_id = _grade_id(cell)
@@ -207,36 +213,46 @@ def _execute(
             error = _run(client, cell, index)
             if grade_id:
                 outcome[grade_id] = error
-            if error and error[0] == "DeadKernelError":
+            name = error[0] if error else ""
+            # Two in a row: the first could not be interrupted, and nothing more will run.
+            if name == "DeadKernelError" or name == last == _TIMEOUT:
                 break
+            last = name
     return outcome
 
 
 @contextmanager
 def _kernel(client: Any) -> Iterator[None]:
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
 
-    try:
-        with client.setup_kernel(env={**os.environ, "MPLBACKEND": "agg"}):
-            yield
-    except DeadKernelError:
-        return
+    with ExitStack() as stack:
+        stack.enter_context(suppress(DeadKernelError))
+        try:
+            stack.enter_context(client.setup_kernel(env={**os.environ, "MPLBACKEND": "agg"}))
+        except (RuntimeError, NoSuchKernel) as error:
+            raise CourseError(
+                f"the Python kernel does not start ({error}): install the course again, "
+                "and see `jupyter kernelspec list` for the kernel named python3"
+            ) from error
+        yield
 
 
 def _run(client: Any, cell: Any, index: int) -> tuple[str, str] | None:
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import DeadKernelError
 
+    replies: list[dict[str, Any]] = []
+    client.on_cell_error = lambda execute_reply, **_: replies.append(execute_reply["content"])
     try:
         client.execute_cell(cell, index)
-    except CellTimeoutError:
-        client.km.interrupt_kernel()
-        return "CellTimeoutError", f"ran longer than {client.timeout} s and was stopped"
     except DeadKernelError:
         return "DeadKernelError", "the kernel ended while this cell ran"
-    for output in cell.outputs:
-        if output.output_type == "error":
-            return output.ename, _ANSI.sub("", output.evalue)
-    return None
+    if not replies:
+        return None
+    name, message = replies[0]["ename"], _ANSI.sub("", replies[0]["evalue"])
+    if name == _TIMEOUT:
+        message = f"ran longer than {client.timeout} s and was stopped"
+    return name, message
 
 
 def _result(
@@ -249,16 +265,16 @@ def _result(
     points = exercise.points
     if stub is not None and own[exercise.id].source.strip() == stub.source.strip():
         return Result(exercise.id, points, "not started")
-    if exercise.check_id not in outcome:
-        why = "its check cell was deleted"
-        if any(error and error[0] == "DeadKernelError" for error in outcome.values()):
-            why = "the kernel ended in an earlier cell, or in a cell without a name"
-        return Result(exercise.id, points, "fail", why)
-    error = outcome[exercise.check_id]
-    if error is None:
+    cause, error = outcome.get(exercise.id), outcome.get(exercise.check_id)
+    if exercise.check_id in outcome and error is None:
         return Result(exercise.id, points, "pass")
-    cause = outcome.get(exercise.id)
-    name, message = cause or error
+    told = cause or error
+    if told is None:
+        why = "an earlier cell hung or ended the kernel, so it was not run"
+        if exercise.check_id not in own:
+            why = "its check cell was deleted"
+        return Result(exercise.id, points, "fail", why)
+    name, message = told
     where = "your cell: " if cause else ""
     if name == "NotImplementedError" and not cause:
         where = "it still raises NotImplementedError, or calls an exercise that does: "

@@ -117,7 +117,7 @@ def _read_manifest(path: Path) -> dict[str, str]:
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {str(name): str(digest) for name, digest in files.items()}
-    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CourseError(
             f"{path} can't be read ({error}). Your notebooks are untouched. Move that file away "
             "and run the command again: your own files will be kept and new ones put beside them."

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from course._files import write_atomic
 from course.errors import CourseError
@@ -92,7 +93,7 @@ def lab_command(
         f"--ServerApp.port={port or free_port()}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={workspace.resolve()}",
-        f"--ServerApp.default_url=/lab/tree/{notebook}",
+        f"--LabApp.default_url=/lab/tree/{quote(notebook)}",
         f"--ServerApp.open_browser={browser}",
         *(["--ServerApp.allow_root=True"] if _is_root() else []),
     ]

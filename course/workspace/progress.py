@@ -58,11 +58,14 @@ def graded_score(workspace: Path, month: Month) -> tuple[float, float] | None:
 
 
 def _progress(workspace: Path, month: Month) -> MonthProgress:
-    passed = [result for result in load_results(workspace, month) if result.status == "pass"]
+    passing = {
+        result.exercise for result in load_results(workspace, month) if result.status == "pass"
+    }
+    passed = [exercise for exercise in month.exercises if exercise.id in passing]
     return MonthProgress(
         month,
         (workspace / month.notebook_file).is_file(),
         len(passed),
-        sum(result.points for result in passed),
+        sum(exercise.points for exercise in passed),
         graded_score(workspace, month),
     )
