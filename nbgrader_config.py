@@ -7,8 +7,13 @@ the hidden checks of course/lessons; see course/grading/plugin.py for the prepro
 
 from pathlib import Path
 
+from traitlets.config import Config
+
+from course.authoring.release import OPTIONS
 from course.grading.plugin import configure
 
 c = get_config()  # noqa: F821 - given by nbgrader
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 configure(c)
+# The release that the formgrader makes is the one that `course build` makes.
+c.merge(Config(OPTIONS))

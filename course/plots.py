@@ -42,7 +42,9 @@ def use_style() -> None:
             "axes.titleweight": "bold",
             "grid.alpha": 0.25,
             "grid.linewidth": 0.6,
-            "legend.frameon": False,
+            "legend.frameon": True,
+            "legend.framealpha": 0.8,
+            "legend.edgecolor": "none",
             "lines.linewidth": 1.1,
         }
     )
@@ -101,6 +103,7 @@ def timeline(
     ylabel: str,
     events: pd.DataFrame | None = None,
     alerts: Iterable[pd.Timestamp] | None = None,
+    shaded: str = "fault",
     ax: Axes | None = None,
 ) -> Axes:
     """Plot one or more series over time, with faults shaded and alerts marked.
@@ -117,6 +120,8 @@ def timeline(
         Faults, columns `start` and `end`.
     alerts : iterable of Timestamp, optional
         When alerts began.
+    shaded : str
+        What the shaded events are, for the legend.
     ax : Axes, optional
         Where to draw; by default a new figure.
 
@@ -130,7 +135,7 @@ def timeline(
     for label, line in lines.items():
         ax.plot(line.index, line.to_numpy(), label=label or None)
     if events is not None:
-        shade(ax, events)
+        shade(ax, events, label=shaded)
     if alerts is not None:
         mark(ax, alerts, label="alert")
     ax.set_title(title)

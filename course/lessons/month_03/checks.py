@@ -58,7 +58,7 @@ def _seasonal(rng: np.random.Generator, step: str, days: float, periods: list[st
                           freq=step)  # fmt: skip
     t = np.arange(len(index))
     values = (
-        50 + rng.uniform(-3, 3) * t / len(t) + _autoregressive(rng, len(t), rng.uniform(0.3, 0.8))
+        50 + rng.uniform(-3, 3) * t / len(t) + _autoregressive(rng, len(t), rng.uniform(0.3, 0.6))
     )
     for place, period in enumerate(periods):
         angle = 2 * np.pi * t / (pd.Timedelta(period) / pd.Timedelta(step)) + rng.uniform(0, 6)
@@ -76,7 +76,7 @@ def check_decompose(student: Student, hidden: Hidden) -> list[Case]:
         ("a day and a week", _seasonal(rng, "15min", 30, ["1D", "7D"]), ["1D", "7D"]),
         ("a day and a week, with gaps", _seasonal(rng, "15min", 35, ["1D", "7D"]), ["1D", "7D"]),
         ("one unusual short season", _seasonal(rng, "15min", 12, [odd]), [odd]),
-        ("one unusual long season, hourly", _seasonal(rng, "1h", 40, [long]), [long]),
+        ("one unusual long season, hourly", _seasonal(rng, "1h", 90, [long]), [long]),
         ("no season, correlated noise", _seasonal(rng, "15min", 28, []), []),
         ("a day only", _seasonal(rng, "5min", 9, ["1D"]), ["1D"]),
     ]
@@ -138,11 +138,11 @@ def _decomposition(student: Student, name: str, weight: float, rng: np.random.Ge
         return Case(name, 0.0, "trend + seasonal + residual must be the 15-minute mean", weight)
     true = pd.Series(seasonal, index).resample("15min").mean()
     error = float(np.sqrt(((found["seasonal"] - true) ** 2).mean()) / true.std())
-    score = ramp(error, 0.8, 0.45)
+    score = ramp(error, 0.5, 0.2)
     message = (
         f"the seasonal part misses the true one by {error:.0%} of its size: do incidents bend it?"
     )
-    return Case(name, score, "" if score == 1 else message, weight, error, 0.8, 0.45)
+    return Case(name, score, "" if score == 1 else message, weight, error, 0.5, 0.2)
 
 
 # ---------------------------------------------------------------- exercise 2
@@ -399,7 +399,7 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
                 return [Case("no look-ahead", 0.0, "flags change when later samples are cut off")]
         results.append(scoring.event_scores(flags, day.events[["start", "end"]]))
     return [
-        _judged("event F1 on 40 incident days and 30 quiet days", results, 0.50, 0.62, 1.5, 3.0)
+        _judged("event F1 on 40 incident days and 30 quiet days", results, 0.50, 0.72, 1.5, 3.0)
     ]
 
 

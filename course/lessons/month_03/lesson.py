@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Month 3 · Anomaly detection
 #
-# **02:55, Tuesday.** Your phone rings: *checkout returns errors*. You open the shop's dashboard and
-# scroll back. The evening before, during a flash sale, the old static alert `cpu > 70 %` had paged
+# **03:02, Tuesday.** Your phone rings: *checkout returns errors*. You open the shop's dashboard and
+# scroll back. The evening before, during a flash sale, the old static alert `cpu > 62 %` had paged
 # the team: more customers, more CPU, nothing wrong. Everybody went to bed annoyed. At 01:40
 # a new cache in the `payment` service began to leak memory. No alert looked at memory, and no
-# customer noticed. At 02:55 the kernel killed the first process that ran out of memory, errors
-# reached checkout, and the static alert on errors finally paged: **75 minutes after the fault
+# customer noticed. At 03:02 the kernel killed the first process that ran out of memory, errors
+# reached checkout, and the static alert on errors finally paged: **82 minutes after the fault
 # began**, and seven hours after the page that nobody needed.
 #
 # The next cell replays that night.
@@ -35,8 +35,8 @@ plots.use_style()
 night = shop.Scenario(
     pd.Timestamp("2026-03-30T14:00Z"),
     minutes=15 * 60,
-    seed=22,
-    surges=(shop.Surge("flash_sale", start=5 * 60, minutes=75, size=0.6),),
+    seed=112,
+    surges=(shop.Surge("flash_sale", start=5 * 60, minutes=75, size=0.8),),
     faults=(shop.Fault("memory_leak", "payment", start=700, minutes=150, severity=0.35),),
 )
 recording = shop.simulate(night)
@@ -47,7 +47,7 @@ cpu = 100 * recording.service("checkout")["cpu_utilization"]
 memory = 100 * recording.service("payment")["memory_utilization"]
 errors = 100 * recording.service("checkout")["error_ratio"]
 plots.timeline(cpu, ax=axes[0], ylabel="CPU (%)", title="checkout: a flash sale crosses the line")
-axes[0].axhline(70, color=plots.RED, ls="--", lw=1)
+axes[0].axhline(62, color=plots.RED, ls="--", lw=1)
 plots.timeline(
     memory, ax=axes[1], ylabel="memory (%)", events=leak, title="payment: a leak nobody watches"
 )
@@ -86,8 +86,8 @@ plt.show()
 # - Times are UTC, samples are one minute apart unless stated, a missing sample is `NaN` and never 0.
 # - A detector may use the past and the present, **never the future**.
 # - Names of variables, the method inside and the order of columns are yours, unless the text fixes
-#   them. Helper functions and imports may stand in the same cell. Each cell must run on its own
-#   after the setup cell and your earlier answers.
+#   them. Helper functions and imports may stand in the same cell. Each cell may use the
+#   imports and names of the cells above it.
 #
 # The telemetry of this month is four quiet weeks of the shop, one sample a minute.
 
@@ -108,7 +108,7 @@ print(*history["checkout"].columns, sep=", ")
 # decides which model of normal you need:
 #
 # - **Point:** one value is odd by itself. Latency is 4 s. A threshold finds it.
-# - **Contextual:** the value is odd *here and now*. 60 requests/s are normal at noon and odd at
+# - **Contextual:** the value is odd *here and now*. 40 requests/s are normal at noon and odd at
 #   four in the morning. You need a model of the context, such as the hour of the week.
 # - **Collective:** no single value is odd, the run of them is. Latency sits 15 % above normal for
 #   an hour. You need a memory, such as a cumulative sum, or the shape of a whole window.
@@ -118,7 +118,7 @@ print(*history["checkout"].columns, sep=", ")
 # %%
 day = history["storefront"].loc["2026-03-24"]
 point = day["latency_p99_ms"].copy()
-point.iloc[800] *= 4
+point.iloc[800] *= 8
 
 contextual = day["request_rate"].copy()
 contextual.iloc[240:270] = day["request_rate"].iloc[720:750].to_numpy()
@@ -132,8 +132,8 @@ for ax, series, where, title, unit in [
     (axes[1], contextual, (240, 269), "Contextual: noon's traffic at four o'clock", "requests/s"),
     (axes[2], collective, (1000, 1089), "Collective: 15 % slower for 90 minutes", "p50 (ms)"),
 ]:
-    window = pd.DataFrame({"start": [day.index[where[0] - 3]], "end": [day.index[where[1] + 3]]})
-    plots.timeline(series, ax=ax, ylabel=unit, title=title, events=window)
+    window = pd.DataFrame({"start": [day.index[where[0] - 8]], "end": [day.index[where[1] + 8]]})
+    plots.timeline(series, ax=ax, ylabel=unit, title=title, events=window, shaded="anomaly")
 plt.show()
 
 # %% [markdown]
@@ -174,8 +174,12 @@ acf = np.fft.irfft(spectrum)[: len(centred)] / np.arange(len(centred), 0, -1)
 acf /= acf[0]
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
-axes[0].semilogx(24 * 4 / 96 / frequency[1:] / 4, power[1:])
-axes[0].set(title="Peaks at 24 h, 12 h and 7 d", xlabel="period (hours)", ylabel="power")
+axes[0].loglog(0.25 / frequency[1:], power[1:])  # a sample is a quarter of an hour
+axes[0].set(
+    title="Peaks at 24 h, 12 h, and less clearly 7 d (168 h)",
+    xlabel="period (hours)",
+    ylabel="power",
+)
 hours = np.arange(8 * 96) / 4
 axes[1].plot(hours / 24, acf[: 8 * 96])
 axes[1].set(title="Highest hill at 7 days", xlabel="lag (days)", ylabel="autocorrelation")
@@ -189,13 +193,14 @@ plt.show()
 #
 # How do you confirm? A season of length $p$ makes the ACF **high at $p$ and low at $p/2$**.
 # Autocorrelated noise without a season also has large power at low frequencies, but its ACF has no
-# such hill. A margin of about a third between the two tells them apart in most operational data.
+# such hill. A margin of about a third between the two tells them apart in most operational data. Take both from the ACF
+# of what is left after the periods already found.
 #
 # One more trap: in a shop the weekend changes the *shape* of the day. A daily wave that is weaker on
 # two days of seven has extra periodogram peaks beside the daily one, at 21 and 28 hours (the
 # frequencies $1 \pm 1/7$ per day), which are no seasons either. Their ACF hills are low. The hill of a
 # true period is nearly as high as any hill to the right of it; take the strongest peak for which
-# that holds.
+# that holds. The hills at $2p, 3p, \dots$ sharpen it: choose the lag whose multiples are highest on average.
 #
 # **STL** (Cleveland et al., Journal of Official Statistics, 1990) splits a series with a known
 # period into *trend + seasonal + residual* by local regression (loess). With `robust=True` it
@@ -227,8 +232,7 @@ plots.timeline(
 plt.show()
 
 # %% [markdown]
-# Note that with a period of one day the *weekend* ends up partly in the trend and partly in the
-# residual. STL knows one season only; `statsmodels.tsa.seasonal.MSTL` takes several.
+# Note that with a period of one day the *weekend* has no place: it ends up in the residual. STL knows one season only; `statsmodels.tsa.seasonal.MSTL` takes several.
 #
 # ### Exercise 1 · Find the seasons and decompose (10 points)
 #
@@ -237,14 +241,17 @@ plt.show()
 # `find_periods` gets a regular series (any step, some samples may be `NaN`) and returns a list of
 # `pd.Timedelta`, **shortest first**: at most `max_periods` seasonal periods. A period counts only if
 # the series holds at least three cycles of it and each cycle has at least four samples. Harmonics
-# and multiples of a period that you have found are not periods of their own. A series without a
-# season gives `[]`.
+# of a period are not periods of their own, and neither are multiples whose hills vanish once the
+# shorter period's average shape is subtracted (a week that remains after the day is one). Seasons repeat
+# unchanged; amplitudes are of the same order, the shorter period's the larger. A series without a season
+# gives `[]`, also if its noise is strongly autocorrelated.
 #
 # `decompose` gets a series at **one-minute** steps (some samples may be `NaN`) and one period, and
 # returns a DataFrame with the columns `trend`, `seasonal`, `residual` on the grid of 15-minute means
 # (`resample("15min")`). The three add up to the 15-minute mean. A 15-minute slot without any sample
-# counts as the straight line between its neighbours. A few large spikes, or an incident of some
-# hours, must not bend the seasonal part.
+# counts as the straight line between its neighbours (at an edge: as its nearest neighbour). A few large spikes, or an incident of some
+# hours, must not bend the seasonal part, which repeats unchanged (STL's parameter `seasonal` says how freely
+# it may change; more cycles hold it steadier).
 #
 # **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; the seasonal part
 # close to the true one in spite of incidents.
@@ -279,16 +286,18 @@ def find_periods(series: pd.Series, max_periods: int = 2) -> list[pd.Timedelta]:
     found: list[int] = []
     while len(found) < max_periods:
         frequency, power = signal.periodogram(rest, window="hann")
-        power[(frequency < 3 / n) | (frequency > 1 / 4)] = 0
+        power[(frequency < 2.9 / n) | (frequency > 1 / 4)] = 0
         spectrum = np.abs(np.fft.rfft(rest - rest.mean(), 2 * n)) ** 2
         acf = np.fft.irfft(spectrum)[:n] / np.arange(n, 0, -1)
         acf /= acf[0]
         for peak in np.argsort(power)[::-1][:12]:
             shortest, longest = int(n / (peak + 0.5)), int(np.ceil(n / (peak - 0.5)))
-            lag = shortest + int(np.argmax(acf[shortest : longest + 1]))
+            # The hills at the multiples tell the period more sharply than the first alone.
+            lags = range(shortest, longest + 1)
+            lag = max(lags, key=lambda k: acf[k : max(k, n // 3) + 1 : k].mean())
             hill = acf[lag] - acf[lag // 2] > 0.35
             hill = hill and not any(2 / 3 < lag / known < 3 / 2 for known in found)
-            if power[peak] > 0 and hill and acf[lag] > 0.7 * acf[lag : n // 3 + 1].max():
+            if power[peak] > 0 and hill and acf[lag] > 0.7 * acf[lag : max(lag, n // 3) + 1].max():
                 break
         else:
             break
@@ -316,7 +325,10 @@ def decompose(series: pd.Series, period: pd.Timedelta) -> pd.DataFrame:
     """
     ### BEGIN SOLUTION
     means = series.resample("15min").mean().interpolate(limit_direction="both")
-    parts = STL(means, period=round(period / pd.Timedelta("15min")), robust=True).fit()
+    cycle = round(period / pd.Timedelta("15min"))
+    # A window of more cycles than there are: the seasonal part hardly changes from cycle to cycle.
+    steady = 2 * (len(means) // cycle) + 7
+    parts = STL(means, period=cycle, seasonal=steady + 1 - steady % 2, robust=True).fit()
     return pd.DataFrame({"trend": parts.trend, "seasonal": parts.seasonal, "residual": parts.resid})
     ### END SOLUTION
 
@@ -336,6 +348,21 @@ _noise = pd.Series(
     pd.date_range("2026-03-02", periods=2688, freq="15min", tz="UTC"),
 )
 assert find_periods(_noise) == [], f"white noise has no season, found {find_periods(_noise)}"
+_three = find_periods(_traffic.iloc[: 21 * 1440].resample("15min").mean())
+assert len(_three) == 2, f"21 days hold exactly three weeks: two seasons, you found {_three}"
+_red = pd.Series(signal.lfilter([1], [1, -0.8], _noise.to_numpy()), _noise.index)
+assert find_periods(_red) == [], f"autocorrelated noise has no season, found {find_periods(_red)}"
+_wave = pd.Series(
+    3 * np.sin(2 * np.pi * np.arange(21 * 1440) / 1440)
+    + np.random.default_rng(1).normal(0, 1, 21 * 1440),
+    pd.date_range("2026-03-02", periods=21 * 1440, freq="min", tz="UTC"),
+)
+_hurt = _wave.copy()
+_hurt.iloc[9 * 1440 + 700 : 9 * 1440 + 900] += 12
+_bent = (
+    (decompose(_hurt, pd.Timedelta("1D"))["seasonal"] - _wave.resample("15min").mean()).abs().max()
+)
+assert _bent < 1.5, f"an incident of three hours bends the seasonal part by {_bent:.1f}"
 _parts = decompose(_traffic.iloc[: 7 * 1440], pd.Timedelta("1D"))
 assert list(_parts.columns) == ["trend", "seasonal", "residual"], list(_parts.columns)
 _gap = (_parts.sum(axis=1) - _traffic.iloc[: 7 * 1440].resample("15min").mean()).abs().max()
@@ -385,7 +412,7 @@ hour = today.index.day_of_week * 24 + today.index.hour
 figure, axes = plots.grid(2, height=2.0)
 for ax, centre, spread, title in [
     (axes[0], mean, deviation, "Mean ± 3 SD: blind at 14:00, because of last Wednesday"),
-    (axes[1], median, mad, "Median ± 3 robust SD: last week's incident leaves no trace"),
+    (axes[1], median, mad, "Median ± 3 robust SD: last week's incident leaves little trace"),
 ]:
     low = (centre - 3 * spread).loc[hour].to_numpy()
     high = (centre + 3 * spread).loc[hour].to_numpy()
@@ -394,8 +421,9 @@ for ax, centre, spread, title in [
 plt.show()
 
 # %% [markdown]
-# Look at 14:00 to 15:00: the upper band would let an incident of five times the normal latency
-# pass, the lower one is as narrow as at any other hour.
+# Look at 14:00 to 15:00. The upper band would let nine times the normal latency pass. The lower one is
+# less than twice as wide as in the hours around it, although the incident makes up a third of that
+# hour's reference, and an incident of twice the normal latency still sticks out.
 #
 # "Causal" means that the score at time $t$ uses nothing later than $t$. There are three popular
 # ways to break it without noticing: scaling by the mean of the *whole* series, windows centred on
@@ -523,9 +551,12 @@ figure, axes = plots.grid(2, height=1.8)
 shift = pd.DataFrame({"start": [minutes[200]], "end": [minutes[-1]]})
 plots.timeline(
     {"z": shifted, "EWMA, λ = 0.1": shifted.ewm(alpha=0.1, adjust=False).mean()},
-    ax=axes[0], ylabel="z", events=shift, title="A shift of one standard deviation is hard to see",
+    ax=axes[0], ylabel="z", events=shift, shaded="shift",
+    title="A shift of one standard deviation is hard to see",
 )  # fmt: skip
-plots.timeline(path, ax=axes[1], ylabel="S⁺", events=shift, title="CUSUM leaves no doubt")
+plots.timeline(
+    path, ax=axes[1], ylabel="S⁺", events=shift, shaded="shift", title="CUSUM leaves no doubt"
+)
 axes[1].axhline(8, color=plots.RED, ls="--", lw=1)
 plt.show()
 
@@ -543,6 +574,7 @@ plt.show()
 
 
 # %%
+from course import scoring
 from course.scoring import average_run_length
 
 
@@ -571,16 +603,17 @@ print("formula:", round(formula), " measured:", {p: round(a) for p, a in measure
 
 # %% [markdown]
 # With a lag-1 autocorrelation of 0.5, which is ordinary for minutes of telemetry, the detector
-# that promised one false alarm in eight hours raises eight times as many. The remedy is to measure
+# that promised one false alarm in eight hours raises nine times as many. The remedy is to measure
 # instead of to assume: take quiet data and *resample* it. Drawing single samples would destroy the
 # very autocorrelation that matters, so draw **blocks** of consecutive samples and join them (the
-# block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour keep what is related
-# within minutes.
+# block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour or two keep what is
+# related within minutes.
 #
 # One pass is enough for every $h$: along a resampled path, remember the highest value that
 # $\max(S^+, S^-)$ has reached so far. The first time it exceeds $h$ is the run length for that $h$.
 # Paths that end without an alarm still count: *total samples ÷ number of alarms* is the right
-# estimate, because run lengths are close to exponentially distributed.
+# estimate, because run lengths are close to exponentially distributed. (Letting the sums restart along the
+# path and counting every alarm is as good, and closer to what runs in production.)
 #
 # ### Exercise 3 · Change detection by CUSUM (15 points)
 #
@@ -596,7 +629,7 @@ print("formula:", round(formula), " measured:", {p: round(a) for p, a in measure
 # *like these*. The same `seed` gives the same answer.
 #
 # **Right** means: `cusum` exact. For the threshold, the ARL₀ is measured on fresh data from the
-# same source, and the delay on data with a shift must be that of a well-set threshold.
+# same source, with the sums restarting after each alarm.
 #
 # **Example:** `cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)` is
 # `[False, False, True, False]`: the sums are 2.5, 5.0, 7.5, and after the restart 2.5.
@@ -789,6 +822,10 @@ plt.show()
 # honest way: train on one part of the quiet history, score the part that the forest has **not**
 # seen, and put the threshold where that part raises as few alerts as you can afford.
 #
+# And a weakness to know: the score **saturates**. A sample beyond everything that the forest was trained on
+# falls into the outermost leaf, whether it is a little or far beyond, and with many features the cut that
+# would isolate it is rarely drawn. Few features, each of which a fault moves far, work better than many.
+#
 # ### Exercise 4 · Isolation Forest on causal features (15 points)
 #
 # **Write** `causal_features(metrics)`, `fit_forest(history, *, seed=0)` and
@@ -802,7 +839,8 @@ plt.show()
 # Series for at least the second day.
 #
 # **Right** means: no feature and no flag at time $t$ changes when later samples do. On unseen quiet
-# days there are few alerts, on unseen incidents there is one soon after the start. An alert is a
+# days there are few alerts, at most one a day; on unseen incidents there is one, anywhere between start and
+# end. An alert is a
 # run of flags; runs that are at most 10 minutes apart are one alert; an alert that began before the
 # incident does not count for it.
 #
@@ -810,9 +848,8 @@ plt.show()
 # for nearly all of its 2,880 minutes.
 #
 # **Scored:** no look-ahead (without it no points), then event F1 over 36 unseen incident days with
-# faults of moderate severity (0.3 to 0.7) and 12 unseen quiet days of three services: points rise from a forest on raw metrics
-# whose threshold was set as described above to the reference; more than one false alarm a day costs
-# them again. Use `IsolationForest` of scikit-learn; another detector is for exercise 7. 30 s a call.
+# faults of moderate severity (0.3 to 0.7) and 12 unseen quiet days of three services: points rise from 0.27, a forest on raw
+# metrics whose threshold was set as described above, to 0.37; more than one false alarm a day costs them again. Use `IsolationForest` of scikit-learn; another detector is for exercise 7. 30 s a call.
 
 # %% nbgrader={"grade": false, "grade_id": "isolation-forest", "locked": false, "schema_version": 3, "solution": true, "task": false}
 from sklearn.ensemble import IsolationForest
@@ -911,6 +948,27 @@ _model = fit_forest(history["cart"])
 _flags = forest_flags(_model, _recent).reindex(_recent.index[1440:])
 assert _flags.notna().all(), "every minute of the second day needs a flag"
 assert _flags.astype(bool).mean() < 0.02, f"{_flags.mean():.1%} of a quiet day is flagged"
+_days = shop.service_days(
+    10,
+    seed=45,
+    after=history.index[-1],
+    services=["cart"],
+    kinds=["cpu_saturation", "bad_deploy"],
+    lead=True,
+)
+_found = scoring.pool_scores(
+    [
+        scoring.event_scores(
+            forest_flags(_model, pd.concat([_day.lead, _day.live]))
+            .reindex(_day.live.index)
+            .astype(bool),
+            _day.events[["start", "end"]],
+        )
+        for _day in _days
+    ]
+)
+print(f"ten practice days of cart: recall {_found.recall:.2f}, F1 {_found.f1:.2f}")
+assert _found.recall > 0.1, "ten incidents of cart, and hardly an alert: is the threshold too high?"
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -935,7 +993,7 @@ def mass(query: np.ndarray, series: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(2 * m * (1 - correlation), 0))
 
 
-batch = history["orders-db"]["cpu_utilization"].resample("15min").mean().iloc[-10 * 96 :].copy()
+batch = history["fulfilment"]["request_rate"].resample("15min").mean().iloc[-10 * 96 :].copy()
 odd = slice(5 * 96 + 40, 5 * 96 + 60)
 batch.iloc[odd] = batch.iloc[odd].to_numpy()[::-1]
 window = 48
@@ -948,12 +1006,13 @@ profile = np.array(
 )  # fmt: skip
 figure, axes = plots.grid(2, height=1.7)
 plots.timeline(
-    100 * batch, ax=axes[0], ylabel="CPU (%)", title="orders-db: five hours run backwards",
+    batch, ax=axes[0], ylabel="requests/s", title="fulfilment: five hours run backwards",
     events=pd.DataFrame({"start": [batch.index[odd.start]], "end": [batch.index[odd.stop]]}),
+    shaded="anomaly",
 )  # fmt: skip
 plots.timeline(
     pd.Series(profile, batch.index[: len(profile)]), ax=axes[1], ylabel="distance",
-    title="Matrix profile: the discord starts where a window first meets it",
+    title="Matrix profile: the windows that meet it are like no other",
 )  # fmt: skip
 plt.show()
 
@@ -987,8 +1046,6 @@ plt.show()
 # latency, on incidents simulated for practice.
 
 # %%
-from course import scoring
-
 validation = shop.service_days(
     30, seed=52, after=history.index[-1], services=["checkout"], quiet_share=0.4
 )
@@ -1047,7 +1104,8 @@ plt.show()
 # `start` and `end` (timestamps, both inclusive, sorted, no overlaps within one frame; possibly
 # empty). Rules, on top of those above:
 #
-# 1. flags inside a silence are taken away *before* flags are joined to alerts;
+# 1. flags inside a silence are taken away *before* flags are joined to alerts (so flags on both sides of a
+#    short silence may still be one alert);
 # 2. an event that **begins** inside a silence is not counted at all, and an alert that begins within
 #    such an event is neither a hit nor a false alarm;
 # 3. the time watched is the number of samples outside silences (one minute each).
@@ -1056,13 +1114,14 @@ plt.show()
 # event to the start of the alert that hit it, in minutes) and `alerts_per_day` (all alerts that are
 # hits, repeats or false alarms, per day watched). What has no value is `nan`: recall without events,
 # precision without hits and false alarms, delay without hits, and F1 without events and without
-# false alarms. F1 is `2 * hits / (2 * hits + missed + false alarms)`.
+# false alarms. F1 is `2 * hits / (2 * hits + missed + false alarms)`: with events
+# and no alerts it is 0, while precision is `nan`.
 #
 # `point_adjust` gets two boolean arrays and returns a third: the flags, where every run of `True` in
 # `labels` that holds at least one flag is flagged as a whole. `random_score_f1` draws `draws` scores
 # uniformly from 0 to 1, takes for each the **best F1 over all thresholds** (samples count, flags are
 # `score >= threshold`), once as it is and once after point adjustment at every threshold, and
-# returns the two means `(f1, f1_adjusted)`.
+# returns the two means `(f1, f1_adjusted)`. The labels hold at least one `True`.
 #
 # **Right** means: exact to 1e-9 for the first two, within 0.03 for the means. 10 s a call, also for
 # 10,000 labels.
@@ -1334,7 +1393,8 @@ print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 #
 # The metrics are `shop_error_ratio` (0 to 1), `shop_latency_p99_ms` and `shop_request_rate`, each
 # with the label `service`. Alerts of the first two rules must keep the label `service`, and all three
-# must carry the label `severity`.
+# must carry the label `severity`; other labels may be there. Samples are a minute apart, and `[10m]` holds the
+# last ten (as from Prometheus 3 on: the left end of a range is excluded).
 #
 # **Right** means: on unseen series, each alert fires at the right minutes for the right service.
 # Rule files of up to 64 KiB without YAML anchors or aliases are accepted.
@@ -1403,6 +1463,28 @@ assert (_first, _last) == (25, 37), (
 )
 assert not _answer.firing("ErrorRatioHigh", service="checkout").any(), "4 minutes are not 5"
 assert not _answer.firing("TelemetryMissing").any(), "checkout's request rate is there"
+_wide.iloc[30:50, 2] = np.nan
+_missing = prometheus.evaluate(_rules, prometheus.to_series(_wide)).firing(
+    "TelemetryMissing", severity="page"
+)
+assert _missing.any(), "checkout's request rate stops for 20 minutes: TelemetryMissing must fire"
+_index = pd.date_range("2026-03-17", periods=8 * 1440, freq="min", tz="UTC")
+_wide = pd.DataFrame(
+    {
+        ("cart", "latency_p99_ms"): 100.0,
+        ("cart", "request_rate"): 5.0,
+        ("cart", "error_ratio"): 0.0,
+    },
+    index=_index,
+)
+_wide.columns = pd.MultiIndex.from_tuples(_wide.columns, names=["service", "metric"])
+_wide.iloc[-300:-240, 0] = 200.0
+_slow = prometheus.evaluate(_rules, prometheus.to_series(_wide)).firing(
+    "LatencySlow", service="cart", severity="ticket"
+)
+assert 30 < _slow.sum() < 60, (
+    f"an hour at twice last week's p99: firing for {_slow.sum()} minutes, expected 30 to 60"
+)
 print("exercise 6: the visible check passes")
 
 # %% [markdown]
@@ -1415,8 +1497,7 @@ print("exercise 6: the visible check passes")
 #
 # You may practise as much as you like: `shop.service_days` makes days with known truth from a
 # seed of yours. The hidden days come from seeds that nobody knows, so memorising is no use; the
-# *kind* of day is the same. `practice` shows recall by kind of fault for two simple detectors whose
-# thresholds were set to the same budget.
+# *kind* of day is the same. The next cell judges two simple detectors on such days, at several widths.
 
 # %%
 SERVICES = ["checkout", "payment", "inventory", "search", "cart", "catalog-db"]
@@ -1444,15 +1525,14 @@ def plain_ewma(history: pd.DataFrame, live: pd.DataFrame, width: float = 4.0) ->
     return (live["latency_p50_ms"] - expected).abs() > width * step
 
 
-def recall_by_kind(detector) -> tuple[pd.Series, scoring.EventScores]:
-    """Judge a detector on the practice days."""
+def judge(detector) -> tuple[scoring.EventScores, pd.Series]:
+    """Pooled scores of a detector on the practice days, and its recall by kind of fault."""
     results = [
-        scoring.event_scores(detector(history[day.service], day.live), day.events[["start", "end"]])
-        for day in practice
+        scoring.event_scores(detector(day), day.events[["start", "end"]]) for day in practice
     ]
     kinds = [day.events["kind"].iloc[0] if len(day.events) else "quiet" for day in practice]
     recall = pd.Series([result.recall for result in results], kinds).dropna()
-    return recall.groupby(level=0).mean(), scoring.pool_scores(results)
+    return scoring.pool_scores(results), recall.groupby(level=0).mean()
 
 
 for name, detector, widths in [
@@ -1460,7 +1540,7 @@ for name, detector, widths in [
     ("plain EWMA", plain_ewma, (4, 7, 10, 14)),
 ]:
     for width in widths:
-        _, pooled = recall_by_kind(lambda past, live, d=detector, w=width: d(past, live, w))
+        pooled, _ = judge(lambda day, d=detector, w=width: d(history[day.service], day.live, w))
         print(
             f"{name:12} at {width:2}: recall {pooled.recall:.2f}, F1 {pooled.f1:.2f}, "
             f"{7 * pooled.false_alarms_per_day:5.1f} false alarms per service-week"
@@ -1468,7 +1548,7 @@ for name, detector, widths in [
 
 # %% [markdown]
 # At their textbook widths both raise far more false alarms than one per service and week. At widths
-# that fit the budget they miss most incidents.
+# that keep the budget, or nearly, they miss half of the incidents or more.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
@@ -1486,15 +1566,15 @@ for name, detector, widths in [
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`. Points rise from the better of the two simple detectors above, tuned to the same budget
-# of one false alarm per service-week, to what a careful solution reaches. The budget is one false
+# `SERVICES`. Points rise from F1 0.50, which the better of the two simple detectors above reaches when
+# tuned to the budget, to 0.72. The budget is one false
 # alarm per service-week. Seventy days are ten weeks, so chance alone may bring 15 alarms to a detector
 # that keeps it: up to 1.5 a week cost nothing, at 3 a week nothing is left. 30 s for a fit, 10 s for a
 # day.
 #
 # Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth
 # over minutes, and give every feature its own threshold, taken from history that its baseline has not
-# seen.
+# seen, with a margin. An alert that goes out and comes back just after the incident has ended is a false alarm.
 
 
 # %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1524,6 +1604,8 @@ def fit_detector(history: pd.DataFrame) -> object:
                 "errors": np.sqrt(metrics["error_ratio"]),
                 "CPU per request": np.log((metrics["cpu_utilization"] + 0.01) / load),
                 "memory": metrics["memory_utilization"],
+                "pool": metrics["pool_utilization"],
+                "waiting": np.log1p(metrics["queue_length"]),
             }
         )
 
@@ -1601,7 +1683,34 @@ print(f"practice days: recall {_results.recall:.2f}, precision {_results.precisi
 print(f"F1 {_results.f1:.2f}, {7 * _results.false_alarms_per_day:.1f} false alarms a week")
 assert 7 * _results.false_alarms_per_day <= 3, "more than three false alarms per service-week"
 assert _results.f1 > 0.5, f"an event F1 of {_results.f1:.2f} on the practice days is too low"
+print("full points need an F1 of 0.72 on the hidden days, with at most 1.5 false alarms a week")
 print("exercise 7: the visible check passes")
+
+# %% [markdown]
+# Which kinds does your detector find that the simple ones miss? And which does it still miss?
+
+# %%
+models = {name: fit_detector(history[name]) for name in SERVICES}
+by_kind = pd.DataFrame(
+    {
+        "static 12 sigma": judge(
+            lambda day: static_three_sigma(history[day.service], day.live, 12)
+        )[1],
+        "plain EWMA, width 10": judge(lambda day: plain_ewma(history[day.service], day.live, 10))[
+            1
+        ],
+        "yours": judge(lambda day: detect(models[day.service], day.live))[1],
+    }
+)
+ax = by_kind.plot.barh(figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.BLUE])
+ax.set(
+    title="One metric can't see CPU saturation",
+    xlabel="event recall on the practice days",
+    ylabel="",
+    xlim=(0, 1.05),
+)
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+plt.show()
 
 # %% [markdown]
 # ## 10 · Field study: the Numenta Anomaly Benchmark
@@ -1633,7 +1742,7 @@ def my_nab_detector(values: pd.Series) -> pd.Series:
     z = ((values - centre) / spread.clip(lower=floor)).clip(-8, 8)
     quiet = z[z.index < values.attrs["probation_end"]]
     h = (
-        calibrate_threshold(quiet, k=0.5, target_arl=min(2000, len(quiet)))
+        calibrate_threshold(quiet, k=0.5, target_arl=min(1000, len(quiet)))
         if len(quiet) > 300
         else 40
     )
