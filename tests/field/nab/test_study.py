@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib import resources
 from pathlib import Path
 
@@ -121,12 +120,10 @@ def test_without_data_the_command_is_one_line_and_no_traceback(
     assert error.count("\n") == 1 and public.MIRROR in error
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_committed_settings_are_those_that_tuning_chooses(
     nab_data: None, tmp_path: Path
 ) -> None:
-    if int(os.environ.get("COURSE_AUDIT_SEEDS", "2")) < 20:
-        pytest.skip("two minutes of tuning: runs in `make test-all`")
     assert main(["--tune", str(tmp_path / "chosen.json")]) == 0
     committed = json.loads(
         resources.files("course.field.nab").joinpath("chosen.json").read_text("utf-8")
