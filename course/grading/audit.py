@@ -1,18 +1,17 @@
 """Audit of a month: the reference earns everything, the release nothing, wrong answers little.
 
-The lesson runs once in a kernel; every secret and every wrong answer is then tried in that
-same kernel, since the answers are the course's own and can be trusted to leave it as it was.
+Every answer gets a kernel of its own, forked from a warm parent, in which only the cells run that
+this answer needs, and is then asked under one secret after the other.
 """
 
 from __future__ import annotations
 
-import ast
+import copy
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,18 +20,21 @@ import nbformat
 from nbformat import NotebookNode
 
 from course.grading.core import check_exercise
+from course.grading.forkserver import shared_server
 from course.grading.hidden import hidden_cases
 from course.grading.limits import Limits
 from course.grading.marks import GradedExercise
 from course.grading.sandbox import SandboxError, sandbox_available
 from course.grading.secret import test_secret
 from course.grading.session import NotebookSession
+from course.grading.slicing import warmth
 from course.lessons import Month
 from course.lessons import month as find_month
 
-DEMO_TAG = "demo"
 _STUB = "raise NotImplementedError('write this function')"
 _LIMITS = Limits(notebook_s=300.0, total_s=3600.0)
+# Secrets for which one kernel is asked; more share the work of the reference among processes.
+_SECRETS_A_KERNEL = 4
 
 
 @dataclass(frozen=True)
@@ -182,70 +184,66 @@ def audit(
     started = time.monotonic()
     wanted = exercises or [exercise.id for exercise in found.exercises]
     report = AuditReport(found.name, seeds)
-    tasks = [("release", wanted), *(("answers", [name]) for name in wanted)]
-    arguments = [
-        (found, kind, names, seeds, min(seeds, wrong_seeds), unsafe) for kind, names in tasks
+    few = range(min(seeds, wrong_seeds))
+    tasks = [_Task(found, name, "release", "release", unsafe, few) for name in wanted]
+    for name in wanted:
+        for first in range(0, seeds, _SECRETS_A_KERNEL):
+            some = range(first, min(first + _SECRETS_A_KERNEL, seeds))
+            tasks.append(_Task(found, name, "reference", "reference", unsafe, some))
+    tasks += [
+        _Task(found, answer.exercise, answer.name, answer.kind, unsafe, few, answer.code)
+        for answer in found.load_wrong_answers()
+        if answer.exercise in wanted
     ]
+    # Exercise by exercise in the table, whatever the order in which they were tried.
+    tasks.sort(key=lambda task: wanted.index(task.exercise))
     if jobs > 1:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            for trials in pool.map(_task, arguments):
+        lesson = warmth(lesson_notebook(found))
+        with (
+            nullcontext() if unsafe else shared_server(lesson),
+            ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+        ):
+            for trials in pool.map(_try, tasks):
                 report.trials += trials
     else:
-        for argument in arguments:
-            report.trials += _task(argument)
+        for task in tasks:
+            report.trials += _try(task)
     report.seconds = time.monotonic() - started
     return report
 
 
-def _task(arguments: tuple) -> list[Trial]:
-    month, kind, names, seeds, wrong_seeds, unsafe = arguments
-    if kind == "release":
-        return _try_release(month, names, wrong_seeds, unsafe)
-    return _try_answers(month, names[0], seeds, wrong_seeds, unsafe)
+@dataclass(frozen=True)
+class _Task:
+    """One answer to one exercise, to be tried under some secrets."""
+
+    month: Month
+    exercise: str
+    answer: str
+    kind: str
+    unsafe: bool
+    seeds: range
+    code: str = ""
 
 
-def _try_release(month: Month, names: list[str], seeds: int, unsafe: bool) -> list[Trial]:
-    notebook = release_notebook(lesson_notebook(month))
-    with NotebookSession(notebook, _LIMITS, unsafe=unsafe, runs=_needed) as session:
+def _try(task: _Task) -> list[Trial]:
+    lesson = lesson_notebook(task.month)
+    notebook = answered(lesson, task.exercise, task.code) if task.code else copy.deepcopy(lesson)
+    if task.kind == "release":
+        notebook = release_notebook(notebook)
+    month = task.month
+    with NotebookSession(
+        notebook, _LIMITS, unsafe=task.unsafe, lesson=lesson, only=task.exercise,
+        asked=month.exercise(task.exercise).functions,
+    ) as session:  # fmt: skip
         session.run()
         return [
-            _trial(session, month, name, "release", "release", seed)
-            for name in names
-            for seed in range(seeds)
+            _trial(session, month, task.exercise, task.answer, task.kind, seed)
+            for seed in task.seeds
         ]
-
-
-def _try_answers(
-    month: Month, exercise: str, seeds: int, wrong_seeds: int, unsafe: bool
-) -> list[Trial]:
-    """The reference under every secret, then every other answer to the exercise."""
-    notebook = lesson_notebook(month)
-    last = f"check-{exercise}"
-    ids = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in notebook.cells]
-    if last in ids:
-        del notebook.cells[ids.index(last) :]
-    answers = [answer for answer in month.load_wrong_answers() if answer.exercise == exercise]
-    with NotebookSession(notebook, _LIMITS, unsafe=unsafe, runs=_needed) as session:
-        session.run()
-        trials = [
-            _trial(session, month, exercise, "reference", "reference", seed)
-            for seed in range(seeds)
-        ]
-        for answer in answers:
-            with replace_solution(session, exercise, answer.code) as error:
-                trials += [
-                    _trial(session, month, exercise, answer.name, answer.kind, seed, error)
-                    for seed in range(wrong_seeds)
-                ]
-        if answers:
-            again = _trial(session, month, exercise, "reference, after the others", "reference", 0)
-            trials += [again] if again.fault else []
-    return trials
 
 
 def _trial(
-    session: NotebookSession, month: Month, exercise: str, answer: str, kind: str, seed: int,
-    error: str = "",
+    session: NotebookSession, month: Month, exercise: str, answer: str, kind: str, seed: int
 ) -> Trial:  # fmt: skip
     hidden = hidden_cases(test_secret(seed), month.path)
     graded = check_exercise(session, month.exercise(exercise), month.load_checks(), hidden)
@@ -254,7 +252,7 @@ def _trial(
         for case in graded.cases
         if case.measured is not None and case.baseline is not None and case.target is not None
     }
-    reason = error or graded.reason or _worst_case(graded)
+    reason = graded.reason or _worst_case(graded)
     return Trial(answer, kind, exercise, seed, graded.share, measured, reason)
 
 
@@ -284,55 +282,13 @@ def release_notebook(notebook: NotebookNode) -> NotebookNode:
     return clear.preprocess(notebook, {"language": "python"})[0]
 
 
-@contextmanager
-def replace_solution(session: NotebookSession, exercise: str, code: str) -> Iterator[str]:
-    """Answer an exercise otherwise for a while; gives the error of doing so, if any.
-
-    The names that the reference defines are deleted first, so nothing of it is left to help.
-    """
-    cell = next(
-        cell for cell in session.notebook.cells
-        if cell.metadata.get("nbgrader", {}).get("grade_id") == exercise
-    )  # fmt: skip
-    original = cell.source
-    cell.source = code
-    try:
-        yield _swap(session, original, code)
-    finally:
-        cell.source = original
-        _swap(session, code, original)
-
-
-def _swap(session: NotebookSession, old: str, new: str) -> str:
-    gone = "\n".join(f"globals().pop({name!r}, None)" for name in sorted(_defined(old)))
-    session.deadly_functions.clear()
-    session.execute(gone)
-    return session.execute(new)
-
-
-def _defined(code: str) -> set[str]:
-    """Names that a cell defines at its top level by def, class or assignment."""
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:
-        return set()
-    names = set()
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            names |= {
-                n.id
-                for n in ast.walk(node)
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            }
-    return names
-
-
-def _needed(cell: NotebookNode) -> bool:
-    """Neither a check nor a demonstration."""
-    grade = cell.metadata.get("nbgrader", {}).get("grade")
-    return not grade and DEMO_TAG not in cell.metadata.get("tags", [])
+def answered(lesson: NotebookNode, exercise: str, code: str) -> NotebookNode:
+    """A copy of a notebook with another answer to one exercise."""
+    notebook = copy.deepcopy(lesson)
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == exercise:
+            cell.source = code
+    return notebook
 
 
 def _table(rows: list[tuple]) -> str:

@@ -49,7 +49,7 @@ def grade_notebook(
         The course secret; a test secret only with `allow_test_secret`.
     source : NotebookNode, optional
         The lesson's notebook, whose locked cells count; by default the submission itself is
-        taken to be complete.
+        taken to be complete, and each of its cells runs.
     files : Path, optional
         Folder whose other files the notebook may read.
     exercises : iterable of str, optional
@@ -72,16 +72,15 @@ def grade_notebook(
         There is no sandbox here and `unsafe` is not given.
     """
     submission = read_submission(Path(path))
-    if source is None:
-        source = nbformat.read(path, as_version=4)
-    notebook = restore(submission, source)
+    lesson = source or nbformat.read(path, as_version=4)
+    notebook = restore(submission, lesson)
     graded = grade_cells(
-        notebook, month, secret, files=files, exercises=exercises, limits=limits, unsafe=unsafe,
-        allow_test_secret=allow_test_secret,
+        notebook, month, secret, source=source, files=files, exercises=exercises, limits=limits,
+        unsafe=unsafe, allow_test_secret=allow_test_secret,
         refusal="" if submission.cells else "; ".join(submission.notes),
     )  # fmt: skip
     graded.notes[:0] = submission.notes
-    trusted = {cell.source for cell in source.cells if cell.cell_type == "markdown"}
+    trusted = {cell.source for cell in lesson.cells if cell.cell_type == "markdown"}
     graded.notebook = make_safe(notebook, trusted)
     return graded
 
@@ -91,6 +90,7 @@ def grade_cells(
     month: Month,
     secret: Secret,
     *,
+    source: NotebookNode | None = None,
     files: Path | None = None,
     exercises: Iterable[str] | None = None,
     limits: Limits | None = None,
@@ -98,7 +98,10 @@ def grade_cells(
     allow_test_secret: bool = False,
     refusal: str = "",
 ) -> GradedNotebook:
-    """Grade a restored notebook; with a `refusal` nothing is run and everything earns 0 for it."""
+    """Grade a restored notebook; with a `refusal` nothing is run and everything earns 0 for it.
+
+    With the lesson's notebook as `source`, only the cells run that an answer needs.
+    """
     if secret.test and not allow_test_secret:
         raise SecretError(
             "this is a fixed test secret, known to everyone; grading needs the course's own "
@@ -114,7 +117,10 @@ def grade_cells(
             "all the same, pass --unsafe (unsafe=True)"
         )
     started = time.monotonic()
-    with NotebookSession(notebook, limits, files=files, unsafe=unsafe) as session:
+    asked = [function for exercise in chosen for function in exercise.functions]
+    with NotebookSession(
+        notebook, limits, files=files, unsafe=unsafe, lesson=source, asked=asked
+    ) as session:
         session.run()
         ran = time.monotonic()
         hidden = hidden_cases(secret, month.path)
@@ -150,14 +156,6 @@ def check_exercise(
         return nothing(exercise, reason, time.monotonic() - started)
 
 
-def visible_result(cell: NotebookNode) -> str:
-    """Say in a line how the notebook's own asserts in a check cell went."""
-    for output in cell.outputs:
-        if output.output_type == "error":
-            return f"The notebook's own check of this exercise: {output.ename}: {output.evalue}"
-    return "The notebook's own check of this exercise: passed."
-
-
 def write_marks(notebook: NotebookNode, graded: GradedNotebook) -> None:
     """Put points and messages into the check cells, in the form that nbgrader reads.
 
@@ -169,8 +167,7 @@ def write_marks(notebook: NotebookNode, graded: GradedNotebook) -> None:
     for exercise_id, cell in check_cells(notebook):
         most = float(cell.metadata.nbgrader.get("points", 0))
         result = results.get(exercise_id)
-        visible = visible_result(cell) if graded.seconds else ""
-        text = result.text(visible) if result else "0 points: no such exercise.\n"
+        text = result.text() if result else "0 points: no such exercise.\n"
         if first and graded.notes:
             text = "".join(f"Note: {note}.\n" for note in graded.notes) + text
         points = _points(result, most) if result else 0.0

@@ -8,6 +8,7 @@ and a guard thread outside watches memory, written bytes and wall time.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import stat
@@ -22,6 +23,7 @@ import zmq
 from jupyter_client.session import Session
 
 from course.grading import codec
+from course.grading.forkserver import ForkServer
 from course.grading.limits import MB, Limits
 from course.grading.provisioner import SandboxKernelManager
 from course.grading.safety import OutputRecorder
@@ -30,6 +32,8 @@ from course.grading.sandbox import INSIDE_IN, INSIDE_OUT, RunFolder, read_regula
 Status = Literal["ok", "error", "timeout", "dead"]
 _AGENT = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
 _CODEC = Path(codec.__file__).read_text(encoding="utf-8")
+_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+_USED = ("shell", "iopub", "control")
 
 
 class KernelStartError(RuntimeError):
@@ -55,10 +59,14 @@ class Kernel:
         Its private folder; removed by `close`.
     limits : Limits
         What it may use.
-    unsafe : bool
-        Run without a sandbox.
     deadline : float
         `time.monotonic()` at which the kernel is killed.
+    unsafe : bool
+        Run without a sandbox.
+    server : ForkServer, optional
+        Fork it from this warm parent, below whose `runs` the folder lies; default a cold start.
+    prefix : bool
+        With a server: begin with the names of the lesson's first cells.
 
     Raises
     ------
@@ -67,7 +75,14 @@ class Kernel:
     """
 
     def __init__(
-        self, folder: RunFolder, limits: Limits, *, deadline: float, unsafe: bool = False
+        self,
+        folder: RunFolder,
+        limits: Limits,
+        *,
+        deadline: float,
+        unsafe: bool = False,
+        server: ForkServer | None = None,
+        prefix: bool = False,
     ) -> None:
         self.folder, self.limits, self.unsafe = folder, limits, unsafe
         self.death = ""
@@ -78,20 +93,37 @@ class Kernel:
         self._outbox = os.open(folder.outbox, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         self._context = zmq.Context()
         self._sockets: dict[str, zmq.Socket] = {}
-        self._manager = SandboxKernelManager(folder, limits, unsafe)
+        self._manager: SandboxKernelManager | None = None
         try:
             (folder.inbox / "agent.py").write_text(_AGENT, encoding="utf-8")
             (folder.inbox / "codec.py").write_text(_CODEC, encoding="utf-8")
-            self._manager.start_kernel()
-            provisioner: Any = self._manager.provisioner
-            self._process = provisioner.process
-            info = self._manager.get_connection_info(session=True)
-            self._session: Session = info["session"]
-            self._connect(min(deadline, time.monotonic() + limits.start_s))
+            paths = self._fork(server, prefix) if server else self._start_cold()
+            self._connect(paths, min(deadline, time.monotonic() + limits.start_s))
         except BaseException:
             self.close()
             raise
         threading.Thread(target=self._guard, name="kernel-guard", daemon=True).start()
+
+    def _fork(self, server: ForkServer, prefix: bool) -> dict[str, str]:
+        """Have a warm parent fork it; returns the paths of the sockets."""
+        key = secrets.token_hex(32)
+        connection = {"transport": "ipc", "ip": f"{INSIDE_OUT}/k", "key": key,
+                      "signature_scheme": "hmac-sha256", "kernel_name": ""}  # fmt: skip
+        ports = {f"{name}_port": number for number, name in enumerate(_CHANNELS, 1)}
+        inside = self.folder.inbox / "connection.json"
+        inside.write_text(json.dumps({**connection, **ports}), encoding="utf-8")
+        self._session = Session(key=key.encode(), signature_scheme="hmac-sha256")
+        self._process = server.spawn(self.folder, self.limits, prefix=prefix)
+        return {name: f"{self.folder.outbox}/k-{ports[f'{name}_port']}" for name in _USED}
+
+    def _start_cold(self) -> dict[str, str]:
+        """Start it in a fresh interpreter; returns the paths of the sockets."""
+        manager = self._manager = SandboxKernelManager(self.folder, self.limits, self.unsafe)
+        manager.start_kernel()
+        provisioner: Any = manager.provisioner
+        self._process = provisioner.process
+        self._session = manager.get_connection_info(session=True)["session"]
+        return {name: f"{manager.ip}-{getattr(manager, f'{name}_port')}" for name in _USED}
 
     @property
     def alive(self) -> bool:
@@ -190,7 +222,7 @@ class Kernel:
         self._closed.set()
         self.kill("closed")
         with contextlib.suppress(Exception):
-            if self._manager.has_kernel:
+            if self._manager is not None and self._manager.has_kernel:
                 self._manager.shutdown_kernel(now=True)
         for socket in self._sockets.values():
             socket.close(linger=0)
@@ -199,11 +231,9 @@ class Kernel:
             os.close(self._outbox)
         self.folder.remove()
 
-    def _connect(self, deadline: float) -> None:
+    def _connect(self, paths: dict[str, str], deadline: float) -> None:
         """Connect once all sockets exist, and wait until the kernel answers on each."""
-        ports = {"shell": self._manager.shell_port, "iopub": self._manager.iopub_port,
-                 "control": self._manager.control_port}  # fmt: skip
-        paths = {name: f"{self._manager.ip}-{port}" for name, port in ports.items()}
+        self._paths = paths
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise KernelStartError(f"the kernel ended at once ({self._process.returncode})")
@@ -211,7 +241,7 @@ class Kernel:
                 self._open(paths)
                 if self._shake_hands(min(deadline, time.monotonic() + 5)):
                     return
-            time.sleep(0.02)
+            time.sleep(0.01)
         raise KernelStartError(f"no kernel within {self.limits.start_s:g} s")
 
     def _open(self, paths: dict[str, str]) -> None:
@@ -232,7 +262,7 @@ class Kernel:
 
     def _reopen_iopub(self) -> None:
         """Listen again after a message that was too large has closed the connection."""
-        path = f"{self._manager.ip}-{self._manager.iopub_port}"
+        path = self._paths["iopub"]
         if _is_socket(path):
             self._open({"iopub": path})
             time.sleep(0.1)
@@ -341,15 +371,26 @@ def _reason(reply: dict | None) -> str:
 
 
 def _memory(pid: int) -> int:
-    """Resident bytes of a process and all below it, shared pages counted once."""
+    """Bytes of memory of a process and all below it; shared pages count once among the sharers."""
     total = 0
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(pid)
         for process in [root, *root.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                info = process.memory_info()
-                total += info.rss - getattr(info, "shared", 0)
+            total += _share(process.pid)
     return total
+
+
+def _share(pid: int) -> int:
+    """Proportional set size, or where the process hides it, its own resident pages."""
+    with contextlib.suppress(OSError, ValueError):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+        for line in rollup.splitlines():
+            if line.startswith("Pss:"):
+                return 1024 * int(line.split()[1])
+    with contextlib.suppress(psutil.Error):
+        info = psutil.Process(pid).memory_info()
+        return info.rss - getattr(info, "shared", 0)
+    return 0
 
 
 def _written(folder: RunFolder) -> int:

@@ -1,8 +1,9 @@
 """First program inside the sandbox: takes away what is left and becomes the kernel.
 
 Run as ``python -I -S launch.py CONFIG ARGV...`` by bubblewrap; uses the standard library only.
-CONFIG is JSON: ``uid`` (an ordinary user to become when started by root, or null) and
-``rlimits`` (name of a resource to its limit).
+CONFIG is JSON: ``uid`` (an ordinary user to become when started by root, or null), ``rlimits``
+(name of a resource to its limit) and ``filter`` (false for the warm parent alone, which filters the
+system calls of each kernel that it forks; see `zygote.py`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def main() -> None:
     for name, limit in config["rlimits"].items():
         _limit(getattr(resource, name), limit)
     _drop_bounding_set()
-    _filter_system_calls()
+    if config["filter"]:
+        _filter_system_calls()
     os.execv(sys.argv[2], sys.argv[2:])
 
 

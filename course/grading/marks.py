@@ -40,8 +40,8 @@ class GradedExercise:
         """Earned share of the points, 0 to 1."""
         return self.points / self.max_points if self.max_points else 0.0
 
-    def text(self, visible: str = "") -> str:
-        """The feedback as plain text; `visible` says how the notebook's own asserts went."""
+    def text(self) -> str:
+        """The feedback as plain text."""
         lines = [f"{_number(self.points)} of {_number(self.max_points)} points."]
         if self.reason:
             lines.append(f"Reason: {plain(self.reason, 2000)}")
@@ -51,8 +51,6 @@ class GradedExercise:
                 f"  [{clean_score(case.score):4.0%}] {plain(case.name, 200)}"
                 + (f": {message}" if message else "")
             )
-        if visible:
-            lines.append(plain(visible, 2000))
         return "\n".join(lines) + "\n"
 
 

@@ -148,7 +148,7 @@ class GradeNotebook(_CoursePreprocessor):
         try:
             graded = grade_cells(
                 nb, month, course_secret(secret_folder(self.coursedir)),
-                files=self.submitted(resources), limits=Limits(**self.limits), unsafe=self.unsafe,
+                source=self.source(resources), files=self.submitted(resources), limits=Limits(**self.limits), unsafe=self.unsafe,
                 refusal="; ".join(about["notes"]) if about["refused"] else "",
             )  # fmt: skip
         except (SandboxError, SecretError):

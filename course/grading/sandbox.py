@@ -63,15 +63,41 @@ class RunFolder:
         return self.path / "submission"
 
     @classmethod
-    def make(cls, files: Path | None = None, ignore: Iterable[str] = ()) -> RunFolder:
-        """Make a run folder with a copy of the regular files below `files`."""
-        uid = 200_000 + random.SystemRandom().randrange(800_000) if os.geteuid() == 0 else None
-        # Short, since the path of a unix socket has at most 107 bytes.
-        parent = "/tmp" if os.path.isdir("/tmp") else None
-        folder = cls(Path(tempfile.mkdtemp(prefix="cg-", dir=parent)), uid)
+    def make(
+        cls,
+        files: Path | None = None,
+        ignore: Iterable[str] = (),
+        *,
+        parent: Path | None = None,
+        uid: int | None = None,
+        adopt: RunFolder | None = None,
+    ) -> RunFolder:
+        """Make a run folder with a copy of the regular files below `files`.
+
+        Parameters
+        ----------
+        files : Path, optional
+            Folder of the submission.
+        ignore : iterable of str
+            Names at its top that are left out.
+        parent : Path, optional
+            Where to make it (a fork server's folder); default the system's temporary folder.
+        uid : int, optional
+            Owner of what the kernel may write to, when run by root; default a new one.
+        adopt : RunFolder, optional
+            Take over the submission's folder of this one instead of a fresh copy.
+        """
+        if os.geteuid() == 0:
+            uid = uid or free_uid()
+        folder = cls(Path(tempfile.mkdtemp(prefix="cg-", dir=parent or short_temporary())), uid)
+        folder.path.chmod(0o755 if parent else 0o700)
         for part in (folder.inbox, folder.outbox, folder.submission):
             part.mkdir(mode=0o755)
-        if files is not None:
+        if adopt is not None:
+            folder.submission.rmdir()
+            adopt.submission.rename(folder.submission)
+            folder.notes = adopt.notes
+        elif files is not None:
             folder.notes = copy_plainly(files, folder.submission, set(ignore))
         if uid is not None:
             for part in (folder.outbox, folder.submission):
@@ -83,6 +109,16 @@ class RunFolder:
     def remove(self) -> None:
         """Delete the folder and whatever the kernel left in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def short_temporary() -> str | None:
+    """A temporary folder with a short name: the path of a unix socket has at most 107 bytes."""
+    return "/tmp" if os.path.isdir("/tmp") else None
+
+
+def free_uid() -> int:
+    """A uid that belongs to nobody, for root to become."""
+    return 200_000 + random.SystemRandom().randrange(800_000)
 
 
 def copy_plainly(source: Path, target: Path, ignore: set[str]) -> list[str]:
@@ -185,30 +221,65 @@ def sandbox_command(folder: RunFolder, argv: list[str], limits: Limits) -> list[
     bubblewrap = find_bubblewrap()
     if bubblewrap is None:
         raise SandboxError(f"bubblewrap was not found; {_INSTALL}")
-    write_inside_files(folder)
-    config = {"uid": folder.uid, "rlimits": _rlimits(limits)}
+    write_inside_files(folder.path)
     return [
         bubblewrap,
-        *_namespaces(folder),
-        *_file_system(folder),
+        *_namespaces(folder.uid),
+        *_file_system(folder.path, _proc_options()),
+        "--ro-bind", str(folder.inbox), INSIDE_IN,
+        "--bind", str(folder.outbox), INSIDE_OUT,
+        "--bind", str(folder.submission), INSIDE_WORK,
         *_environment(),
         "--chdir", INSIDE_WORK,
-        "--", sys.executable, "-I", "-S", "/run/course/launch.py", json.dumps(config), *argv,
+        "--", *_launch(folder.uid, rlimits(limits)), *argv,
     ]  # fmt: skip
 
 
-def write_inside_files(folder: RunFolder) -> None:
+def fork_server_command(base: Path, uid: int | None) -> list[str]:
+    """Build the command of the warm parent; see `zygote.py` for what its children see.
+
+    Its /proc is the machine's: it needs one to map its children's users, and they get their own.
+    """
+    bubblewrap = find_bubblewrap()
+    if bubblewrap is None:
+        raise SandboxError(f"bubblewrap was not found; {_INSTALL}")
+    write_inside_files(base)
+    shutil.copyfile(Path(__file__).with_name("zygote.py"), base / "zygote.py")
+    inside = "/run/course"
+    return [
+        bubblewrap,
+        *_namespaces(uid),
+        *_file_system(base, ("--bind", "/proc", "/proc")),
+        "--ro-bind", str(base / "zygote.py"), f"{inside}/zygote.py",
+        "--ro-bind", str(base / "zygote.json"), f"{inside}/zygote.json",
+        "--bind", str(base / "runs"), f"{inside}/runs",
+        "--bind", str(base / "socket"), f"{inside}/socket",
+        *(word for place in (INSIDE_IN, INSIDE_OUT, INSIDE_WORK)
+          for word in ("--perms", "0755", "--dir", place)),
+        *_environment(),
+        "--chdir", "/",
+        "--", *_launch(uid, {}, filtered=False),
+        sys.executable, f"{inside}/zygote.py", f"{inside}/zygote.json",
+    ]  # fmt: skip
+
+
+def _launch(uid: int | None, limits: dict[str, int], filtered: bool = True) -> list[str]:
+    config = {"uid": uid, "rlimits": limits, "filter": filtered}
+    return [sys.executable, "-I", "-S", "/run/course/launch.py", json.dumps(config)]
+
+
+def write_inside_files(base: Path) -> None:
     """Write the small files that the sandbox shows: users, host name and the launcher."""
-    (folder.path / "passwd").write_text("student:x:1000:1000::/home/student:/bin/sh\n")
-    (folder.path / "group").write_text("student:x:1000:\n")
-    (folder.path / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
-    shutil.copyfile(Path(__file__).with_name("launch.py"), folder.path / "launch.py")
+    (base / "passwd").write_text("student:x:1000:1000::/home/student:/bin/sh\n")
+    (base / "group").write_text("student:x:1000:\n")
+    (base / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    shutil.copyfile(Path(__file__).with_name("launch.py"), base / "launch.py")
 
 
-def _namespaces(folder: RunFolder) -> list[str]:
+def _namespaces(uid: int | None) -> list[str]:
     # Root's processes are never counted against a process limit and own the system's files,
     # so root gives itself up inside (see launch.py); an ordinary user is confined by bubblewrap.
-    if folder.uid is not None:
+    if uid is not None:
         apart = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
                  "--unshare-cgroup-try", "--cap-drop", "ALL", "--cap-add", "CAP_SETUID",
                  "--cap-add", "CAP_SETGID"]  # fmt: skip
@@ -217,7 +288,7 @@ def _namespaces(folder: RunFolder) -> list[str]:
     return [*apart, "--hostname", "student", "--die-with-parent", "--new-session"]
 
 
-def _file_system(folder: RunFolder) -> list[str]:
+def _file_system(base: Path, proc: Iterable[str]) -> list[str]:
     options: list[str] = []
     for path in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
         if os.path.islink(path):
@@ -228,8 +299,8 @@ def _file_system(folder: RunFolder) -> list[str]:
     for name in _ETC:
         options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in ("passwd", "group", "hosts"):
-        options += ["--ro-bind", str(folder.path / name), f"/etc/{name}"]
-    options += [*_proc_options(), "--dev", "/dev"]
+        options += ["--ro-bind", str(base / name), f"/etc/{name}"]
+    options += [*proc, "--dev", "/dev"]
     for place, size in (("/dev/shm", 256 * MB), ("/tmp", 256 * MB), ("/home/student", 64 * MB)):
         # An ordinary user may enter a folder that root has made with mode 1777 only.
         options += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
@@ -238,10 +309,7 @@ def _file_system(folder: RunFolder) -> list[str]:
         *options,
         *_python(),
         *_package(),
-        "--ro-bind", str(folder.inbox), INSIDE_IN,
-        "--ro-bind", str(folder.path / "launch.py"), "/run/course/launch.py",
-        "--bind", str(folder.outbox), INSIDE_OUT,
-        "--bind", str(folder.submission), INSIDE_WORK,
+        "--ro-bind", str(base / "launch.py"), "/run/course/launch.py",
     ]  # fmt: skip
 
 
@@ -326,7 +394,8 @@ def _environment() -> list[str]:
     return options
 
 
-def _rlimits(limits: Limits) -> dict[str, int]:
+def rlimits(limits: Limits) -> dict[str, int]:
+    """The limits of one process, by the names of the module `resource`."""
     return {
         "RLIMIT_AS": limits.address_space,
         "RLIMIT_FSIZE": limits.file_size,

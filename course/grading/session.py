@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from nbformat import NotebookNode, from_dict
 
 from course.grading import codec
+from course.grading.forkserver import fork_server
 from course.grading.kernel import Kernel, KernelStartError
 from course.grading.limits import Limits
 from course.grading.safety import plain
-from course.grading.sandbox import RunFolder
+from course.grading.sandbox import RunFolder, SandboxError
+from course.grading.slicing import Plan, plan, prefix_cells, warmth
 from course.lessons import Exercise
 from course.lessons.checking import Handle, StudentError
 
@@ -37,8 +40,15 @@ class NotebookSession:
         Folder of the submission; regular files in it are copied.
     unsafe : bool
         Run without a sandbox.
-    runs : callable, optional
-        Which code cells to run; default all.
+    lesson : NotebookNode, optional
+        The month's notebook. With it, only those of its cells run that something needs, and
+        the first ones have been run by the warm parent (see `course.grading.slicing`).
+    asked : collection of str
+        Names that checks will call.
+    only : str
+        Take this exercise's cell alone for the student's.
+    more : iterable of str
+        Further code that is going to be run in the kernel.
     """
 
     def __init__(
@@ -48,17 +58,22 @@ class NotebookSession:
         *,
         files: Path | None = None,
         unsafe: bool = False,
-        runs: Callable[[NotebookNode], bool] | None = None,
+        lesson: NotebookNode | None = None,
+        asked: Collection[str] = (),
+        only: str = "",
+        more: Iterable[str] = (),
     ) -> None:
         self.notebook, self.limits = notebook, limits or Limits()
         self.notes: list[str] = []
         self.generation = 0
-        self._files, self._unsafe = files, unsafe
-        self._runs = runs or (lambda cell: True)
+        self._files, self._unsafe, self._lesson = files, unsafe, lesson
+        self._plan: Plan = plan(notebook, lesson, asked=asked, only=only, more=more)
         self._kernel: Kernel | None = None
         self._deadline = time.monotonic() + self.limits.total_s
         self._deadly: set[int] = set()
         self.deadly_functions: set[str] = set()
+        self._crashed = False
+        self._resumed = 0
 
     def __enter__(self) -> NotebookSession:
         return self
@@ -83,8 +98,9 @@ class NotebookSession:
         return self._kernel is not None and self._kernel.alive
 
     def run(self) -> None:
-        """Run every cell, recording outputs; go on after errors, and after the kernel's death."""
-        cells = [i for i, cell in enumerate(self.notebook.cells) if self._wanted(cell)]
+        """Run the cells, recording outputs; go on after errors, and after the kernel's death."""
+        self._show_the_others()
+        cells = sorted(self._plan.run)
         until = time.monotonic() + self.limits.notebook_s
         room = self.limits.notebook_bytes
         if not self._start():
@@ -115,6 +131,24 @@ class NotebookSession:
                 self._deadly.add(i)
                 self._revive(before=i)
 
+    def _show_the_others(self) -> None:
+        """Give the cells that are not run the lesson's outputs, or say that they were not run."""
+        for i, cell in enumerate(self.notebook.cells):
+            if cell.cell_type != "code" or i in self._plan.run or not cell.source.strip():
+                continue
+            cell.outputs = [from_dict(dict(output)) for output in self._plan.shown.get(i, [])]
+            if i not in self._plan.shown:
+                text = "Not run in grading: no graded answer needs this cell.\n"
+                cell.outputs = [from_dict(
+                    {"output_type": "stream", "name": "stdout", "text": text}
+                )]  # fmt: skip
+
+    def crash(self, why: str = "the check ended it") -> None:
+        """Kill the kernel as a power cut would; the next request resumes in the same files."""
+        if self._kernel is not None:
+            self._kernel.kill(why)
+            self._crashed = True
+
     def execute(self, code: str, timeout: float | None = None) -> str:
         """Run extra code in the kernel; returns the error's text, empty when all went well."""
         if not self.alive and not self._revive():
@@ -135,6 +169,11 @@ class NotebookSession:
         return self._kernel.ask(request, timeout)  # type: ignore[union-attr]
 
     @property
+    def crashed(self) -> bool:
+        """Whether a check has killed the kernel, which has not been resumed yet."""
+        return self._crashed
+
+    @property
     def death(self) -> str:
         """Why the kernel died."""
         return self._kernel.death if self._kernel is not None else ""
@@ -152,31 +191,44 @@ class NotebookSession:
                         return f"{output.ename}: {output.evalue}"
         return ""
 
-    def _wanted(self, cell: NotebookNode) -> bool:
-        return cell.cell_type == "code" and bool(cell.source.strip()) and self._runs(cell)
-
-    def _start(self) -> bool:
-        self.close()
+    def _start(self, adopt: RunFolder | None = None) -> bool:
+        """Start a kernel, forked from a warm parent where there can be one."""
+        server = None if self._unsafe else fork_server(warmth(self._lesson))
         self.generation += 1
         left_out = {path.name for path in self._files.glob("*.ipynb")} if self._files else set()
-        folder = RunFolder.make(self._files, left_out)
+        where: dict[str, Any] = {"parent": server.runs, "uid": server.uid} if server else {}
+        folder = RunFolder.make(self._files, left_out, adopt=adopt, **where)
+        self.close()
         self.notes += [note for note in folder.notes if note not in self.notes]
+        prefix = self._plan.prefix and server is not None and not server.prefix_problem
         try:
-            self._kernel = Kernel(folder, self.limits, deadline=self._deadline, unsafe=self._unsafe)
-        except KernelStartError as error:
+            self._kernel = Kernel(
+                folder, self.limits, deadline=self._deadline, unsafe=self._unsafe,
+                server=server, prefix=prefix,
+            )  # fmt: skip
+        except (KernelStartError, SandboxError, OSError) as error:
             self.notes.append(f"no kernel could be started: {error}")
             return False
+        if self._plan.prefix and not prefix and self._lesson is not None:
+            for cell in prefix_cells(self._lesson):
+                self._kernel.execute(cell.source, self.limits.cell_s)
         return True
 
     def _revive(self, before: int | None = None) -> bool:
         """Start a new kernel and rerun what does not kill it; False when that was enough."""
-        if self.generation > self.limits.restarts or time.monotonic() > self._deadline:
+        adopt = self._kernel.folder if self._crashed and self._kernel else None
+        if not self._crashed and self.generation > self.limits.restarts + self._resumed:
             return False
-        if not self._start():
+        if time.monotonic() > self._deadline:
+            return False
+        self._resumed += self._crashed
+        self._crashed = False
+        if not self._start(adopt):
             return False
         until = time.monotonic() + self.limits.notebook_s
-        for i, cell in enumerate(self.notebook.cells[:before]):
-            if i in self._deadly or not self._wanted(cell) or _is_check(cell):
+        for i in sorted(self._plan.run):
+            cell = self.notebook.cells[i]
+            if i in self._deadly or _is_check(cell) or (before is not None and i >= before):
                 continue
             left = until - time.monotonic()
             if left <= 0 or not self.alive:
@@ -231,6 +283,30 @@ class NotebookStudent:
         self._check_handle(handle)
         request = {"do": "method", "on": handle.key, "name": name, **_arguments(self, args, kwargs)}
         return self._ask(request, f"the method `{name}`", timeout)
+
+    def kill(self) -> None:
+        """Kill the kernel between two calls; held values are lost, files stay."""
+        self._session.crash()
+
+    def crash(self, function: str, *args: Any, after: float, **kwargs: Any) -> bool:
+        """Call a function and kill its kernel in the middle, `after` seconds on."""
+        session = self._session
+        if not session.alive:
+            self._ask({"do": "drop", "keys": []}, "the kernel", None)
+        timer = threading.Timer(after, session.crash)
+        timer.start()
+        try:
+            self.call(function, *args, timeout=after + self._limit, **kwargs)
+        except StudentError:
+            if not session.crashed:
+                raise
+            session.deadly_functions.discard(function)
+            self._timeouts -= 1
+            return True
+        finally:
+            timer.cancel()
+            timer.join()
+        return False
 
     def _key(self) -> str:
         self._keys += 1

@@ -12,7 +12,9 @@ import argparse
 import logging
 import time
 
-from course.grading.audit import lesson_notebook, replace_solution
+from nbformat import NotebookNode
+
+from course.grading.audit import answered, lesson_notebook
 from course.grading.core import check_exercise
 from course.grading.hidden import hidden_cases
 from course.grading.secret import test_secret
@@ -42,17 +44,27 @@ def main(argv: list[str] | None = None) -> None:
     )
     notebook = lesson_notebook(month, options.notebook)
     hidden, checks = hidden_cases(test_secret(options.seed), month.path), month.load_checks()
-    started = time.monotonic()
-    with NotebookSession(notebook, unsafe=options.unsafe) as session:
-        session.run()
-        print(f"notebook: {time.monotonic() - started:.1f} s", *session.notes, sep="\n")
-        for exercise in map(month.exercise, wanted):
-            graded = check_exercise(session, exercise, checks, hidden)
-            print(f"\n{exercise.id} ({graded.seconds:.1f} s): {graded.text()}")
-            for answer in (answer for answer in wrong if answer.exercise == exercise.id):
-                with replace_solution(session, exercise.id, answer.code) as error:
-                    graded = check_exercise(session, exercise, checks, hidden)
-                    print(f"{answer.kind} {answer.name!r} {error}: {graded.text()}")
+    lesson = lesson_notebook(month)
+
+    def attempt(notebook: NotebookNode, names: list[str], only: str = "") -> None:
+        asked = [function for name in names for function in month.exercise(name).functions]
+        started = time.monotonic()
+        with NotebookSession(
+            notebook, unsafe=options.unsafe, lesson=lesson, only=only, asked=asked
+        ) as session:
+            session.run()
+            print(f"notebook: {time.monotonic() - started:.1f} s", *session.notes, sep="\n")
+            for name in names:
+                graded = check_exercise(session, month.exercise(name), checks, hidden)
+                print(f"{name} ({graded.seconds:.1f} s): {graded.text()}")
+
+    attempt(notebook, wanted)
+    for answer in wrong:
+        if answer.exercise in wanted:
+            print(f"{answer.kind} {answer.name!r}:")
+            attempt(
+                answered(lesson, answer.exercise, answer.code), [answer.exercise], answer.exercise
+            )
 
 
 if __name__ == "__main__":
