@@ -72,7 +72,7 @@ class NotebookSession:
         self._deadline = time.monotonic() + self.limits.total_s
         self._deadly: set[int] = set()
         self.deadly_functions: set[str] = set()
-        self._crashed = False
+        self._crashed = self._keep_files = False
         self._resumed = 0
 
     def __enter__(self) -> NotebookSession:
@@ -143,11 +143,17 @@ class NotebookSession:
                     {"output_type": "stream", "name": "stdout", "text": text}
                 )]  # fmt: skip
 
-    def crash(self, why: str = "the check ended it") -> None:
-        """Kill the kernel as a power cut would; the next request resumes in the same files."""
+    def crash(self, *, keep_files: bool = True) -> None:
+        """Kill the kernel as a power cut would; the next request starts another.
+
+        Parameters
+        ----------
+        keep_files : bool
+            Resume in the files as they are, or in those that were handed in.
+        """
         if self._kernel is not None:
-            self._kernel.kill(why)
-            self._crashed = True
+            self._crashed, self._keep_files = True, keep_files
+            self._kernel.kill("the check ended it")
 
     def execute(self, code: str, timeout: float | None = None) -> str:
         """Run extra code in the kernel; returns the error's text, empty when all went well."""
@@ -216,7 +222,8 @@ class NotebookSession:
 
     def _revive(self, before: int | None = None) -> bool:
         """Start a new kernel and rerun what does not kill it; False when that was enough."""
-        adopt = self._kernel.folder if self._crashed and self._kernel else None
+        keep = self._crashed and self._keep_files and self._kernel is not None
+        adopt = self._kernel.folder if keep and self._kernel else None
         if not self._crashed and self.generation > self.limits.restarts + self._resumed:
             return False
         if time.monotonic() > self._deadline:
@@ -287,6 +294,10 @@ class NotebookStudent:
     def kill(self) -> None:
         """Kill the kernel between two calls; held values are lost, files stay."""
         self._session.crash()
+
+    def restart(self) -> None:
+        """Go on in a fresh kernel and fresh files, which know nothing of earlier calls."""
+        self._session.crash(keep_files=False)
 
     def crash(self, function: str, *args: Any, after: float, **kwargs: Any) -> bool:
         """Call a function and kill its kernel in the middle, `after` seconds on."""

@@ -55,7 +55,39 @@ class Case:
 
 
 class Student(Protocol):
-    """The student's executed notebook, seen from outside its kernel."""
+    """The student's executed notebook, seen from outside its kernel.
+
+    Values travel as copies, as JSON and Arrow-like buffers; what comes back is plain: exact
+    Python scalars, lists, dicts, NumPy arrays, pandas objects. Every method raises
+    `StudentError` when there is no usable answer.
+
+    Examples
+    --------
+    Ask a function::
+
+        flags = student.call("detect", live, timeout=10)
+
+    Send a large input once, and leave a model in the kernel::
+
+        history = student.hold(frame)
+        model = student.keep("fit_detector", history)
+        flags = [student.call("detect", model, day) for day in days]
+
+    Call a method of what was kept, such as a policy in an environment that lives here::
+
+        policy = student.keep("make_policy")
+        steps = drive(student, policy, environment)
+
+    Crash and resume::
+
+        crashed = student.crash("consume", "queue.db", after=0.3)
+        total = student.call("total", "queue.db")  # a new kernel, the same files
+
+    Take away what a function may have remembered::
+
+        student.restart()
+        again = student.call("detect", student.keep("fit_detector", frame), live)
+    """
 
     def call(self, function: str, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Call a function of the notebook by name and return a plain copy of its answer."""
@@ -76,6 +108,62 @@ class Student(Protocol):
     ) -> Any:
         """Call a method of a held object."""
         ...
+
+    def kill(self) -> None:
+        """Kill the kernel between two calls; the next resumes in the same files, without handles."""
+        ...
+
+    def restart(self) -> None:
+        """Go on in a fresh kernel and fresh files, which know nothing of earlier calls."""
+        ...
+
+    def crash(self, function: str, *args: Any, after: float, **kwargs: Any) -> bool:
+        """Call a function and kill its kernel `after` seconds on; False if it was done by then."""
+        ...
+
+
+class Environment(Protocol):
+    """Something to be steered, here in the trusted process, for all its scenarios at once."""
+
+    def reset(self) -> Any:
+        """Begin anew and return the first observations."""
+        ...
+
+    def step(self, actions: Any) -> tuple[Any, bool]:
+        """Act in all scenarios; return the next observations and whether all have ended."""
+        ...
+
+
+def drive(
+    student: Student, policy: Handle, environment: Environment, *, method: str = "act",
+    timeout: float | None = None,
+) -> int:  # fmt: skip
+    """Let a policy in the kernel steer an environment out here: one round trip a step.
+
+    Parameters
+    ----------
+    student : Student
+        Whose kernel holds the policy.
+    policy : Handle
+        From `Student.keep`.
+    environment : Environment
+        Judges the actions as well; they are as hostile as any other answer.
+    method : str
+        The policy's method that maps observations to actions.
+    timeout : float, optional
+        Seconds a step may take.
+
+    Returns
+    -------
+    int
+        Steps taken.
+    """
+    observations, done, steps = environment.reset(), False, 0
+    while not done:
+        actions = student.method(policy, method, observations, timeout=timeout)
+        observations, done = environment.step(actions)
+        steps += 1
+    return steps
 
 
 class Hidden(Protocol):
