@@ -145,6 +145,8 @@ class ForkServer:
     @property
     def alive(self) -> bool:
         """Whether it takes connections."""
+        if self._process is not None and self._process.poll() is not None:
+            return False
         try:
             self._connect().close()
         except OSError:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
 import zmq
 from jupyter_client.session import Session
 
@@ -34,6 +33,7 @@ _AGENT = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
 _CODEC = Path(codec.__file__).read_text(encoding="utf-8")
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 _USED = ("shell", "iopub", "control")
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class KernelStartError(RuntimeError):
@@ -352,7 +352,7 @@ class Kernel:
                 return
             if time.monotonic() > self._deadline:
                 self.kill(f"its {limits.total_s:g} s were up and it was killed")
-            elif _memory(self._process.pid) > limits.memory:
+            elif memory_of(self._process.pid, limits.memory) > limits.memory:
                 self.kill(f"it used more than {limits.memory // MB} MB of memory and was killed")
             elif _written(self.folder) > limits.folder_size:
                 self.kill(f"it wrote more than {limits.folder_size // MB} MB and was killed")
@@ -370,14 +370,45 @@ def _reason(reply: dict | None) -> str:
     return f"{reply.get('ename', 'error')}: {reply.get('evalue', '')}"[:500]
 
 
-def _memory(pid: int) -> int:
-    """Bytes of memory of a process and all below it; shared pages count once among the sharers."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
-            total += _share(process.pid)
-    return total
+def memory_of(pid: int, enough: int = 0) -> int:
+    """Bytes of memory of a process and all below it.
+
+    Parameters
+    ----------
+    pid : int
+        The process at the top.
+    enough : int
+        Where all resident pages together are fewer bytes than this, their sum is returned. It
+        counts shared pages several times; the exact sum, in which they count once among the
+        sharers, takes the kernel longer.
+    """
+    family = _family(pid)
+    resident = sum(map(_resident, family))
+    return resident if resident < enough else sum(map(_share, family))
+
+
+def _family(pid: int) -> list[int]:
+    """A process and its descendants, from one look at all processes."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                # The name, in brackets, may hold anything; the parent is the second field after.
+                stat = Path(f"/proc/{name}/stat").read_text("ascii", "replace")
+                parent = int(stat.rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(name))
+    family, pending = [], [pid]
+    while pending:
+        family.append(pending.pop())
+        pending += children.get(family[-1], ())
+    return family
+
+
+def _resident(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text("ascii").split()
+        return (int(resident) - int(shared)) * _PAGE
+    return 0
 
 
 def _share(pid: int) -> int:
@@ -387,10 +418,7 @@ def _share(pid: int) -> int:
         for line in rollup.splitlines():
             if line.startswith("Pss:"):
                 return 1024 * int(line.split()[1])
-    with contextlib.suppress(psutil.Error):
-        info = psutil.Process(pid).memory_info()
-        return info.rss - getattr(info, "shared", 0)
-    return 0
+    return _resident(pid)
 
 
 def _written(folder: RunFolder) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import symtable
+import warnings
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -178,6 +179,12 @@ def names_of(source: str, modules: frozenset[str] = frozenset()) -> Names:
             ):
                 bound.add(name)
     bound |= _changed(tree, modules)
+    # A symbol table takes the target of ``x += 1`` for assigned alone.
+    used |= {
+        node.target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
+    }
     star = any(isinstance(n, ast.ImportFrom) and n.names[0].name == "*" for n in ast.walk(tree))
     return Names(frozenset(used), frozenset(bound), star or bool(used & _DYNAMIC))
 
@@ -203,7 +210,8 @@ def _plain_python(source: str) -> str:
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:
-        return TransformerManager().transform_cell(source)
+        with warnings.catch_warnings(action="ignore"):
+            return TransformerManager().transform_cell(source)
     except Exception:
         return source
 
