@@ -43,6 +43,7 @@ R = TypeVar("R")
 _PR_SET_PDEATHSIG = 1
 # A worker that cannot even start says nothing about a submission.
 _START_DEATHS = 3
+_START_S = 300.0
 _RUN_FOLDERS_KEPT_S = 2 * 3600
 
 
@@ -228,11 +229,11 @@ def in_processes(
             for worker in workers:
                 held = alone > 0 and any(other.task for other in workers)
                 if waiting and worker.idle and not held:
-                    worker.give(waiting.popleft())
-            pause = min(worker.since + limit_s for worker in workers) - time.monotonic()
+                    worker.give(waiting.popleft(), limit_s)
+            pause = min(worker.until for worker in workers) - time.monotonic()
             ready = wait([worker.connection for worker in workers], max(pause, 0.0))
             for worker in list(workers):
-                late = time.monotonic() > worker.since + limit_s
+                late = time.monotonic() > worker.until
                 if worker.connection not in ready and not late:
                     continue
                 begun, task = worker.begun, worker.task
@@ -240,7 +241,7 @@ def in_processes(
                     answer = worker.receive()
                 else:
                     worker.kill()
-                    answer = Lost(f"it took longer than {limit_s:.0f} s and was stopped")
+                    answer = Lost(f"it took longer than {limit_s:g} s and was stopped")
                 if not worker.alive:
                     workers.remove(worker)
                     deaths += not begun
@@ -267,7 +268,7 @@ class _Worker(Generic[T, R]):
         self.connection, other = context.Pipe()
         self.task: tuple[T, ...] = ()
         self.begun, self.alive = False, True
-        self.since = time.monotonic()
+        self.until = time.monotonic() + _START_S
         self._process = context.Process(target=_serve, args=(work, other, home))
         with _interrupts_blocked():
             self._process.start()
@@ -278,9 +279,9 @@ class _Worker(Generic[T, R]):
         """Whether it waits for a task."""
         return self.begun and not self.task
 
-    def give(self, task: T) -> None:
+    def give(self, task: T, limit_s: float) -> None:
         """Hand over a task; a process that has just died is noticed by `receive`."""
-        self.task, self.since = (task,), time.monotonic()
+        self.task, self.until = (task,), time.monotonic() + limit_s
         with contextlib.suppress(OSError):
             self.connection.send(task)
 
@@ -291,7 +292,7 @@ class _Worker(Generic[T, R]):
         except (EOFError, OSError):
             self.kill()
             return Lost(_death(self._process.exitcode))
-        self.task, self.begun, self.since = (), True, math.inf
+        self.task, self.begun, self.until = (), True, math.inf
         return answer
 
     def kill(self) -> None:

@@ -14,16 +14,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from course._files import write_atomic
-from course.plots import BLACK, BLUE, RED, use_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _TOLERANCE = 1e-9
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?", re.IGNORECASE)
@@ -292,6 +290,13 @@ def write_chart(
     rows : sequence of ItemStatistics
         Of the same exercises.
     """
+    # Here, since these take a second and most runs of the grader draw nothing.
+    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from course.plots import use_style
+
     with plt.rc_context():
         use_style()
         figure = Figure(figsize=(12.0, max(4.2, 1.6 + 0.42 * len(rows))), dpi=120)
@@ -307,6 +312,10 @@ def write_chart(
 
 def _draw_totals(ax: Axes, totals: np.ndarray, most: float) -> None:
     """Histogram of totals with the median."""
+    from matplotlib.ticker import MaxNLocator
+
+    from course.plots import BLACK, BLUE, RED
+
     ax.hist(totals, bins=20, range=(0.0, most), color=BLUE, edgecolor="white", linewidth=0.6)
     median = float(np.median(totals))
     ax.axvline(median, color=RED, lw=1.6, label=f"median {median:.1f}")
@@ -326,6 +335,8 @@ def _draw_shares(
     ax: Axes, shares: Mapping[str, Sequence[float]], rows: Sequence[ItemStatistics]
 ) -> None:
     """One stacked bar an exercise: how many earned nothing, little, most, everything."""
+    from course.plots import BLACK
+
     labels = ("none", "below 1/3", "1/3 to 2/3", "above 2/3", "all")
     colours = ("#8c2d19", "#d98a6a", "#ead9c8", "#8fb8d8", "#0072b2")
     places = np.arange(len(rows))
