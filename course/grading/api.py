@@ -19,7 +19,14 @@ from course.grading import statistics as items
 from course.grading.audit import AuditReport
 from course.grading.audit import audit as audit_month
 from course.grading.core import grade_notebook
-from course.grading.journal import Journal, Record, grader_digest, only_run, submission_digest
+from course.grading.journal import (
+    Journal,
+    Record,
+    grader_digest,
+    only_run,
+    remove_parts,
+    submission_digest,
+)
 from course.grading.limits import Limits
 from course.grading.sandbox import sandbox_available
 from course.grading.secret import SecretError, course_secret
@@ -130,8 +137,8 @@ class Summary:
         lines += [f"written: {path}" for path in self.files]
         if self.failed:
             lines.append(
-                f"{len(self.failed)} could not be graded and stand at 0 until they are; the same "
-                "command tries them again:"
+                f"{len(self.failed)} could not be graded and stand at 0 until they are; the "
+                "same command tries them again:"
             )
             lines += [f"  {student}: {why}" for student, why in sorted(self.failed.items())]
         return lines
@@ -166,7 +173,8 @@ def grade(
         Only these; default everyone under ``submitted/``, and then the grades, their statistics
         and a chart are written to ``grades/``.
     jobs : int
-        Submissions at a time, each in a process of its own.
+        Submissions at a time, each in a process of its own: a script that calls this needs
+        ``if __name__ == "__main__":``.
     executor : concurrent.futures.Executor, optional
         Runs the submissions instead of local processes.
     unsafe : bool
@@ -208,10 +216,11 @@ def grade(
             register(api.coursedir, month)
             names = _submitters(api.coursedir, month, wanted)
             journal = Journal.beside_gradebook(home, month.name)
-            journal.clean()
+            for folder in (journal.folder, root / "grades"):
+                remove_parts(folder)
             batch.sweep_run_folders()
-            folder = api.coursedir.format_path(api.coursedir.source_directory, ".", month.name)
-            grader = grader_digest(month, Path(folder), root / "nbgrader_config.py", unsafe=unsafe)
+            source = api.coursedir.format_path(api.coursedir.source_directory, ".", month.name)
+            grader = grader_digest(month, Path(source), root / "nbgrader_config.py", unsafe=unsafe)
             tasks = [
                 Task(root, month, name, journal, grader, secret.fingerprint, unsafe, feedback)
                 for name in names

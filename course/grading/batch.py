@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -97,44 +97,55 @@ def grade_all(
     """
     failed: dict[str, str] = {}
     again: list[Task] = []
-    for second in (False, True):
-        batch = again if second else tasks
-        if not batch:
-            break
-        for task, outcome in _outcomes(batch, 1 if second else jobs, limit_s, secret, home,
-                                       executor):  # fmt: skip
-            if outcome.fatal:
-                raise CourseError(
-                    f"grading stopped: {outcome.failure}. {progress.state()}; nothing is lost. "
-                    "Mend this and run the same command again"
-                )
-            if not outcome.failure:
-                progress.advance(task.student)
-            elif not second:
+    first = _outcomes(tasks, jobs, limit_s, secret, home, executor)
+    with contextlib.closing(first):
+        for task, outcome in first:
+            _stop_if_fatal(outcome, progress)
+            if outcome.failure:
                 again.append(task)
             else:
-                failed[task.student] = outcome.failure
-                with contextlib.suppress(Exception):
-                    refuse(task.student, f"the grader failed ({outcome.failure})")
-                progress.advance(task.student, outcome.failure)
+                progress.advance(task.student)
+    second = _outcomes(again, 1, limit_s, secret, home, executor)
+    with contextlib.closing(second):
+        for task, outcome in second:
+            _stop_if_fatal(outcome, progress)
+            why = outcome.failure
+            if why:
+                try:
+                    refuse(task.student, f"the grader failed ({why})")
+                except Exception as error:
+                    why += f"; that could not be put into the gradebook either ({error})"
+                failed[task.student] = why
+            progress.advance(task.student, why)
     return failed
+
+
+def _stop_if_fatal(outcome: Outcome, progress: Progress) -> None:
+    if outcome.fatal:
+        raise CourseError(
+            f"grading stopped: {outcome.failure}. {progress.state()}; nothing is lost. Mend this "
+            "and run the same command again"
+        )
 
 
 def _outcomes(
     tasks: list[Task], jobs: int, limit_s: float, secret: Secret, home: Path,
     executor: Executor | None,
-) -> Iterator[tuple[Task, Outcome]]:  # fmt: skip
+) -> Generator[tuple[Task, Outcome]]:  # fmt: skip
+    if not tasks:
+        return
     if executor is not None:
         yield from _on_executor(tasks, executor)
         return
     # One worker makes the hidden inputs while the others start; else every worker would.
     first = [Warm(tasks[0].month, secret)] if min(jobs, len(tasks)) > 1 else []
     work: list[Task | Warm] = [*first, *tasks]
-    for task, answer in in_processes(
-        work, _work, jobs=jobs, limit_s=limit_s, home=home, alone=len(first)
-    ):
-        if isinstance(task, Task):
-            yield task, answer if isinstance(answer, Outcome) else Outcome(failure=str(answer))
+    answers = in_processes(work, _work, jobs=jobs, limit_s=limit_s, home=home, alone=len(first))
+    with contextlib.closing(answers):
+        for task, answer in answers:
+            if isinstance(task, Task):
+                outcome = answer if isinstance(answer, Outcome) else Outcome(failure=str(answer))
+                yield task, outcome
 
 
 def _on_executor(tasks: list[Task], executor: Executor) -> Iterator[tuple[Task, Outcome]]:
@@ -187,7 +198,7 @@ def in_processes(
     limit_s: float,
     home: Path,
     alone: int = 0,
-) -> Iterator[tuple[T, R | Lost]]:
+) -> Generator[tuple[T, R | Lost]]:
     """Run tasks in processes of their own; a process that dies costs its own task only.
 
     Unlike a ``ProcessPoolExecutor``, which breaks as a whole when one process dies, this knows
@@ -256,8 +267,10 @@ def in_processes(
                     alone -= 1
                     yield done, answer  # type: ignore[misc]
     finally:
-        for worker in workers:
-            worker.end()
+        # A second Ctrl-C has to wait, or workers would be left.
+        with _interrupts_blocked():
+            for worker in sorted(workers, key=lambda worker: worker.idle):
+                worker.end()
 
 
 class _Worker(Generic[T, R]):
@@ -320,7 +333,7 @@ def _death(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Start a process with Ctrl-C blocked, until it has a session of its own (`_stand_alone`)."""
+    """Keep Ctrl-C waiting; a process started meanwhile unblocks it in `_stand_alone`."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

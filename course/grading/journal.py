@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import socket
 import stat
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
 import course
 from course._files import write_atomic
@@ -32,6 +34,8 @@ try:
     import fcntl
 except ImportError:  # Windows has no such locks; grading there is for trusted notebooks only.
     fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger("course.grading")
 
 FOLDER = ".course-journal"
 _FORMAT = 1
@@ -130,10 +134,11 @@ class Journal:
         write_atomic(path, json.dumps(asdict(record), indent=1, ensure_ascii=True) + "\n")
         sync(path.parent)
 
-    def clean(self) -> None:
-        """Delete what an interrupted write left behind."""
-        for path in self.folder.glob(".*.part"):
-            path.unlink(missing_ok=True)
+
+def remove_parts(folder: Path) -> None:
+    """Delete what interrupted writes have left in a folder that nobody else writes to."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -240,10 +245,8 @@ def only_run(home: Path) -> Iterator[None]:
         yield
         return
     with (folder / "lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CourseError(_busy(folder / "lock")) from None
+        if not _lock(file):
+            raise CourseError(_busy(folder / "lock"))
         about = {"process": os.getpid(), "host": socket.gethostname(),
                  "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
                  "since": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
@@ -255,6 +258,17 @@ def only_run(home: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def _lock(file: IO[str]) -> bool:
+    """Take a lock; False where another process holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        log.warning("%s: this file system has no locks (%s)", file.name, error)
+    return True
 
 
 def _busy(path: Path) -> str:
@@ -275,7 +289,8 @@ def hold_as_worker(home: Path) -> object:
         return None
     (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
     file = (home / FOLDER / "workers").open("a")
-    fcntl.flock(file, fcntl.LOCK_SH)
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_SH)
     return file
 
 
@@ -283,15 +298,11 @@ def _await_old_workers(folder: Path, seconds: float = 30.0) -> None:
     """Wait for workers that have outlived a killed run by a moment."""
     until = time.monotonic() + seconds
     with (folder / "workers").open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError:
-                if time.monotonic() > until:
-                    raise CourseError(
-                        f"workers of an earlier run still hold {folder / 'workers'} after "
-                        f"{seconds:g} s. Look for leftover `course grade` processes and end "
-                        "them, then run this again; nothing is lost"
-                    ) from None
-                time.sleep(0.1)
+        while not _lock(file):
+            if time.monotonic() > until:
+                raise CourseError(
+                    f"workers of an earlier run still hold {folder / 'workers'} after "
+                    f"{seconds:g} s. Look for leftover `course grade` processes and end them, "
+                    "then run this again; nothing is lost"
+                )
+            time.sleep(0.1)

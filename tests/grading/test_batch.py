@@ -27,6 +27,7 @@ from course.grading.journal import (
     Record,
     grader_digest,
     only_run,
+    remove_parts,
     submission_digest,
 )
 from course.grading.secret import test_secret as make_secret
@@ -85,7 +86,7 @@ def test_what_an_interrupted_write_left_is_deleted(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.write(_record())
     (tmp_path / f".{journal.path('ann').name}.abc.part").write_text("{")
-    journal.clean()
+    remove_parts(tmp_path)
     assert list(tmp_path.iterdir()) == [journal.path("ann")]
 
 
