@@ -42,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CourseError as error:
         print(f"course: {error}", file=sys.stderr)
         return USAGE
-    except KeyboardInterrupt:
-        print("course: interrupted; files are written whole or not at all", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        text = str(error) or "interrupted; files are written whole or not at all"
+        print(f"course: {text}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -129,11 +130,21 @@ def _add_instructor(commands: Any) -> None:
 
     grade = _add(
         commands, "grade", _grade, "grade what was submitted, in a sandbox",
-        ["course grade 3", "course grade month-03-anomaly-detection --student ada"],
+        ["course grade 3", "course grade month-03-anomaly-detection --student ada",
+         "course grade 3 --jobs 8 --again"],
     )  # fmt: skip
     grade.add_argument("month", help="number or name of the month")
     grade.add_argument("--student", help="one student; by default all")
-    grade.add_argument("--jobs", type=_positive, help="submissions graded at a time")
+    grade.add_argument(
+        "--jobs", type=_positive, default=_cores(),
+        help="submissions graded at a time; by default as many as there are cores",
+    )  # fmt: skip
+    grade.add_argument(
+        "--again", action="store_true", help="grade also what is graded and has not changed"
+    )
+    grade.add_argument(
+        "--course", type=Path, metavar="DIR", help="folder with nbgrader_config.py (this checkout)"
+    )
     grade.add_argument(
         "--unsafe", action="store_true", help="without a sandbox: only for notebooks you trust"
     )
@@ -317,8 +328,11 @@ def _grade(args: argparse.Namespace) -> int:
     from course.grading import api
 
     (month,) = _months(args.month)
-    api.grade(month, student=args.student, jobs=args.jobs or 1, unsafe=args.unsafe)
-    return OK
+    summary = api.grade(
+        month, course_dir=args.course, student=args.student, jobs=args.jobs, unsafe=args.unsafe,
+        again=args.again,
+    )  # fmt: skip
+    return FAILED if summary.failed else OK
 
 
 def _bundle(args: argparse.Namespace) -> int:
@@ -341,6 +355,13 @@ def _put_own_tools_first() -> None:
     paths = os.environ.get("PATH", "").split(os.pathsep)
     if paths[0] != own:
         os.environ["PATH"] = os.pathsep.join([own, *paths])
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _need(part: str, command: str) -> None:

@@ -9,7 +9,6 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -121,6 +120,7 @@ class TestErrors:
             ("build 98", "there is no month '98'; there is 3"),
             ("audit 98", "there is no month '98'; there is 3"),
             ("audit 3 --seeds 0", "at least 1"),
+            ("grade 3 --jobs 0", "at least 1"),
             ("grade 98", "there is no month '98'; there is 3"),
         ],
     )
@@ -279,19 +279,40 @@ class TestData:
 
 
 class TestInstructors:
-    def test_grade_hands_on_every_option(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_grade_hands_on_every_option(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         from course.grading import api
 
-        calls: list[SimpleNamespace] = []
-        monkeypatch.setattr(
-            api, "grade", lambda month, **options: calls.append(SimpleNamespace(**options))
-        )
-        assert run("grade", "3", "--student", "ann", "--jobs", "2", "--unsafe")[0] == cli.OK
-        assert run("grade", "3")[0] == cli.OK
+        calls: list[dict] = []
+        summaries = iter([api.Summary("a"), api.Summary("a", failed={"ann": "no memory"})])
+
+        def grade(month: object, **options: Any) -> api.Summary:
+            calls.append(options)
+            return next(summaries)
+
+        monkeypatch.setattr(api, "grade", grade)
+        given = ["--student", "ann", "--jobs", "2", "--unsafe", "--again", "--course"]
+        assert run("grade", "3", *given, str(tmp_path))[0] == cli.OK
+        assert run("grade", "3")[0] == cli.FAILED
         assert calls == [
-            SimpleNamespace(student="ann", jobs=2, unsafe=True),
-            SimpleNamespace(student=None, jobs=1, unsafe=False),
-        ]
+            {"student": "ann", "jobs": 2, "unsafe": True, "again": True, "course_dir": tmp_path},
+            {"student": None, "jobs": cli._cores(), "unsafe": False, "again": False,
+             "course_dir": None},
+        ]  # fmt: skip
+
+    def test_an_interruption_tells_what_is_done(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from course.grading import api
+
+        def grade(month: object, **options: Any) -> None:
+            raise KeyboardInterrupt("interrupted: 3 of 9 submissions are graded")
+
+        monkeypatch.setattr(api, "grade", grade)
+        code, _, err = run("grade", "3")
+        assert code == cli.INTERRUPTED
+        assert err == "course: interrupted: 3 of 9 submissions are graded\n"
 
     def test_the_syllabus_tells_no_check(self, tiny: Tiny) -> None:
         (month,) = json.loads(tiny.layout.syllabus.read_text())["months"]

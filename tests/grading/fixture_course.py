@@ -6,6 +6,8 @@ Also imported by the nbgrader processes that the tests start (see `make_course`)
 from __future__ import annotations
 
 import copy
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,8 @@ QUICK = Limits(cell_s=10.0, notebook_s=60.0, total_s=180.0)
 NAME, NOTEBOOK = "month-99-fixture", "fixture"
 
 DOUBLE = "def double(values):\n    return values * 2\n"
+# An answer that ends the grader's own process, as a fault of the grader would.
+DEADLY = "end the grader"
 DETECT = "def detect(values):\n    return (values - values.median()).abs() > 5\n"
 
 
@@ -35,6 +39,8 @@ def _check_double(student: Student, hidden: Hidden) -> list[Case]:
         values = pd.Series(rng.normal(size=20))
         try:
             answer = student.call("double", values)
+            if isinstance(answer, str) and answer == DEADLY:
+                os.kill(os.getpid(), signal.SIGKILL)
             right = isinstance(answer, pd.Series) and np.array_equal(answer, 2 * values)
             cases.append(Case(f"series {i}", float(right), "" if right else "not the double"))
         except StudentError as error:

@@ -18,6 +18,7 @@ import pytest
 
 from course.errors import CourseError
 from course.grading import api
+from course.grading.submissions import load_config, open_course
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -230,7 +231,7 @@ def test_the_formgrader_s_call_inside_a_running_loop_gives_the_same_scores(grade
     root, grades = graded
 
     async def press_the_button() -> dict:
-        with api._nbgrader(api._config(root, unsafe=False)) as nbgrader:
+        with open_course(load_config(root, unsafe=False)) as nbgrader:
             return nbgrader.autograde(fixture.NAME, "good", force=True)
 
     assert asyncio.run(press_the_button())["success"]

@@ -1,0 +1,24 @@
+"""Grade the fixture course in a process of its own: ``python fixture_run.py ROOT [STUDENT ...]``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Grade with two workers; Ctrl-C ends with its message."""
+    # Here, since a worker process reads this file as well and needs none of it.
+    import fixture_course as fixture
+
+    from course.grading import api
+
+    root, *students = sys.argv[1:]
+    try:
+        api.grade(fixture.MONTH, course_dir=Path(root), students=students or None, jobs=2)
+    except KeyboardInterrupt as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
