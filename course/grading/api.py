@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from course.grading import statistics as items
 from course.grading.audit import AuditReport
 from course.grading.audit import audit as audit_month
 from course.grading.core import grade_notebook
+from course.grading.forkserver import shared_server, sweep_servers
 from course.grading.journal import (
     Journal,
     Record,
@@ -30,6 +32,7 @@ from course.grading.journal import (
 from course.grading.limits import Limits
 from course.grading.sandbox import sandbox_available
 from course.grading.secret import SecretError, course_secret
+from course.grading.slicing import warmth
 from course.grading.submissions import (
     Score,
     Task,
@@ -219,6 +222,7 @@ def grade(
             for folder in (journal.folder, root / "grades"):
                 remove_parts(folder)
             batch.sweep_run_folders()
+            sweep_servers()
             source = api.coursedir.format_path(api.coursedir.source_directory, ".", month.name)
             grader = grader_digest(month, Path(source), root / "nbgrader_config.py", unsafe=unsafe)
             tasks = [
@@ -233,11 +237,12 @@ def grade(
             limits = Limits(**config.GradeNotebook.get("limits", {}))
             shown = batch.Progress(len(todo), summary.unchanged, progress)
             try:
-                summary.failed = batch.grade_all(
-                    todo, jobs=jobs, limit_s=2 * limits.total_s + 300, secret=secret, home=home,
-                    executor=executor, progress=shown,
-                    refuse=lambda name, why: refuse(api, month, name, why),
-                )  # fmt: skip
+                with _warm_kernels(Path(source), month, unsafe) if todo else nullcontext():
+                    summary.failed = batch.grade_all(
+                        todo, jobs=jobs, limit_s=2 * limits.total_s + 300, secret=secret,
+                        home=home, executor=executor, progress=shown,
+                        refuse=lambda name, why: refuse(api, month, name, why),
+                    )  # fmt: skip
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     f"interrupted: {shown.state()}; run the same command again to go on"
@@ -250,6 +255,14 @@ def grade(
                 summary.files = _write_grades(root / "grades", month, summary)
     print(summary)
     return summary
+
+
+def _warm_kernels(source: Path, month: Month, unsafe: bool) -> AbstractContextManager[object]:
+    """One warm parent for all workers of this machine."""
+    path = source / f"{month.notebook}.ipynb"
+    if unsafe or not path.is_file():
+        return nullcontext()
+    return shared_server(warmth(nbformat.read(path, as_version=4)))
 
 
 def audit(

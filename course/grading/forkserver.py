@@ -317,6 +317,19 @@ def _announced(warmth: Warmth) -> ForkServer | None:
         return None
 
 
+def sweep_servers() -> None:
+    """Delete what parents have left whose processes were killed."""
+    for base in Path(short_temporary() or tempfile.gettempdir()).glob("cf-*"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            info = base.lstat()
+            if info.st_uid != os.geteuid() or time.time() - info.st_mtime < _START_S:
+                continue
+            try:
+                probe.connect(str(base / "socket" / "s"))
+            except (ConnectionRefusedError, FileNotFoundError):
+                shutil.rmtree(base, ignore_errors=True)
+
+
 def close_all() -> None:
     """End every parent that this process has started."""
     with _lock:
