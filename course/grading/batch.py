@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import psutil
 from tqdm import tqdm
@@ -35,7 +35,7 @@ from course.grading.journal import hold_as_worker
 from course.grading.secret import Secret
 from course.grading.submissions import Outcome, Task, grade_submission
 from course.lessons import Month
-from course.lessons.checking import StudentError
+from course.lessons.checking import Student, StudentError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -180,7 +180,7 @@ class Warm:
         hidden = hidden_cases(self.secret, self.month.path)
         for check in self.month.load_checks().values():
             with contextlib.suppress(Exception):
-                check(_Nobody(), hidden)
+                check(cast(Student, _Nobody()), hidden)
 
 
 def _work(task: Task | Warm) -> Outcome | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from course.grading.safety import plain
+from course.grading.safety import line
 from course.lessons import Exercise
 from course.lessons.checking import Case
 
@@ -44,11 +44,11 @@ class GradedExercise:
         """The feedback as plain text."""
         lines = [f"{_number(self.points)} of {_number(self.max_points)} points."]
         if self.reason:
-            lines.append(f"Reason: {plain(self.reason, 2000)}")
+            lines.append(f"Reason: {line(self.reason, 1000)}")
         for case in self.cases:
-            message = plain(case.message, 2000)
+            message = line(case.message, 1000)
             lines.append(
-                f"  [{clean_score(case.score):4.0%}] {plain(case.name, 200)}"
+                f"  [{clean_score(case.score):4.0%}] {line(case.name, 200)}"
                 + (f": {message}" if message else "")
             )
         return "\n".join(lines) + "\n"
@@ -107,9 +107,11 @@ def mark(exercise: Exercise, cases: object, seconds: float = 0.0) -> GradedExerc
     if not isinstance(cases, (list, tuple)) or not all(isinstance(case, Case) for case in cases):
         return nothing(exercise, "the check returned no cases", seconds)
     weights = [case.weight if math.isfinite(case.weight) else 0.0 for case in cases]
-    weights = [max(weight, 0.0) for weight in weights]
-    if not sum(weights) > 0:
+    # Relative to the largest, so that no sum overflows.
+    largest = max([0.0, *weights])
+    if not largest > 0:
         return nothing(exercise, "the check returned no cases", seconds)
+    weights = [max(weight, 0.0) / largest for weight in weights]
     earned = math.fsum(
         weight * clean_score(case.score) for case, weight in zip(cases, weights, strict=True)
     )

@@ -15,6 +15,9 @@ from typing import Any
 from course.grading.limits import Limits
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]")
+_ESCAPE = re.compile(
+    r"\x1b(\[[0-9;?]*[ -/]*[@-~])?|[\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 _FENCED = re.compile(r"\A(~{3,}|`{3,})text\n(.*)\n\1\Z", re.DOTALL)
 CUT = "\n[... cut ...]"
@@ -30,6 +33,11 @@ def plain(text: Any, limit: int = 64 * 1024) -> str:
         return ""
     cut = text[:limit] + (CUT if len(text) > limit else "")
     return _CONTROL.sub("", cut.encode("utf-8", "replace").decode())
+
+
+def line(text: Any, limit: int) -> str:
+    """Text on a line of its own, without colours: nothing in it can pose as another line."""
+    return " ".join(_ESCAPE.sub("", plain(text, limit)).split())
 
 
 class OutputRecorder:

@@ -16,7 +16,7 @@ from course.grading import codec
 from course.grading.forkserver import fork_server
 from course.grading.kernel import Kernel, KernelStartError
 from course.grading.limits import Limits
-from course.grading.safety import plain
+from course.grading.safety import line
 from course.grading.sandbox import RunFolder, SandboxError
 from course.grading.slicing import Plan, plan, prefix_cells, warmth
 from course.lessons import Exercise
@@ -364,20 +364,22 @@ class NotebookStudent:
         raise StudentError(self._explain(answer, what, function))
 
     def _explain(self, answer: dict, what: str, function: str) -> str:
-        kind, message = plain(answer.get("error"), 100), plain(answer.get("message"), 500)
+        kind, message = line(answer.get("error"), 100), line(answer.get("message"), 300)
         if kind == "NotImplementedError":
             return f"{what} is not written yet (it raises NotImplementedError)"
         if kind == "_Missing":
             failed = self._session.failed_definition(function, self._exercise) if function else ""
             return message + (f"; its cell stopped with {failed}" if failed else "")
         if kind == "Untransportable":
-            found = plain(answer.get("found"), 100)
+            found = line(answer.get("found"), 100)
             return f"{what} returned a {found} that cannot be graded: {message}"
-        where, line = "", answer.get("line")
-        if type(line) is int:
-            text = plain(answer.get("text"), 200)
+        where, number = "", answer.get("line")
+        if type(number) is int:
+            text = line(answer.get("text"), 200)
             where = (
-                f" (line {line} of its cell: `{text}`)" if text else f" (line {line} of its cell)"
+                f" (line {number} of its cell: `{text}`)"
+                if text
+                else f" (line {number} of its cell)"
             )
         return f"{what} raised {kind}: {message}{where}"
 

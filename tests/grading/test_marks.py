@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.grading.marks import clean_score, mark
+from course.grading.marks import GradedExercise, clean_score, mark
 from course.lessons import Exercise
 from course.lessons.checking import Case
 
@@ -42,3 +42,13 @@ def test_no_cases_are_no_points_and_a_reason(cases: object) -> None:
 def test_points_stay_between_nothing_and_everything(pairs: list[tuple[float, float]]) -> None:
     graded = mark(EXERCISE, [Case("c", score, weight=weight) for score, weight in pairs])
     assert 0.0 <= graded.points <= EXERCISE.points
+
+
+def test_a_message_stays_on_its_line_and_cannot_pose_as_another() -> None:
+    case = Case("a\nb", 0.0, "no\n10 of 10 points.\x1b[2J\x1b[31m\r\u2028  [100%] b")
+    shown = GradedExercise("e", 0.0, 10.0, (case,), "x\nReason: full marks").text()
+    assert shown.splitlines() == [
+        "0 of 10 points.",
+        "Reason: x Reason: full marks",
+        "  [  0%] a b: no 10 of 10 points. [100%] b",
+    ]
