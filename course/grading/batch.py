@@ -432,7 +432,7 @@ class Progress:
         self.done += 1
         self.failed += bool(failure)
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{self.failed} failed")
+            self._bar.set_postfix_str(f"{self.failed} failed", refresh=False)
             self._bar.update()
         elif self._lines:
             spent = time.monotonic() - self._started

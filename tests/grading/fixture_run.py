@@ -1,4 +1,4 @@
-"""Grade the fixture course in a process of its own: ``python fixture_run.py ROOT [STUDENT ...]``."""
+"""Grade the fixture course in a process of its own: ``python fixture_run.py ROOT JOBS``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Grade with two workers; Ctrl-C ends with its message."""
+    """Grade; Ctrl-C ends with its message."""
     # Here, since a worker process reads this file as well and needs none of it.
     import fixture_course as fixture
 
     from course.grading import api
 
-    root, *students = sys.argv[1:]
+    root, jobs = sys.argv[1:]
     try:
-        api.grade(fixture.MONTH, course_dir=Path(root), students=students or None, jobs=2)
+        api.grade(fixture.MONTH, course_dir=Path(root), jobs=int(jobs))
     except KeyboardInterrupt as error:
         sys.exit(str(error))
 

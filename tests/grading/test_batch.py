@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
@@ -233,11 +234,11 @@ def test_without_a_terminal_progress_is_plain_lines(capsys: pytest.CaptureFixtur
 class Run:
     """A grading in a process of its own."""
 
-    def __init__(self, root: Course) -> None:
+    def __init__(self, root: Course, jobs: int = 2) -> None:
         self.root = root
         environment = {**os.environ, "PYTHONPATH": str(fixture.HERE)}
         self.process = subprocess.Popen(
-            [sys.executable, fixture.HERE / "fixture_run.py", root], env=environment, text=True,
+            [sys.executable, fixture.HERE / "fixture_run.py", root, str(jobs)], env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
@@ -251,7 +252,12 @@ class Run:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def workers(self) -> list[psutil.Process]:
-        return [p for p in self.below() if "spawn_main" in " ".join(p.cmdline())]
+        found = []
+        for process in self.below():
+            with contextlib.suppress(psutil.Error):
+                if "spawn_main" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def end(self, number: int) -> str:
         """Send a signal to the terminal's group; give the output once nothing is left running."""
@@ -286,8 +292,8 @@ def interrupted(
             fixture.submit(root, name, content)
     chance = random.Random(os.getpid())
     said: dict[str, str] = {}
-    for number in (signal.SIGKILL, signal.SIGINT):
-        run, before = Run(root), _done(root)
+    for number, jobs in ((signal.SIGKILL, 2), (signal.SIGINT, 1)):
+        run, before = Run(root, jobs), _done(root)
         run.wait_for(lambda before=before: _done(root) > before)  # type: ignore[misc]
         time.sleep(chance.uniform(0, 1.5))
         said[number.name] = run.end(number)
