@@ -168,13 +168,15 @@ def test_a_process_that_dies_hangs_or_fails_costs_its_own_task_only(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(fixture.HERE))
     tasks = ["a", "die", "b", "hang", "raise", "c"]
+    before = {child.pid for child in psutil.Process().children()}
     found = batch.in_processes(tasks, fixture_work.work, jobs=2, limit_s=1.5, home=tmp_path)
     answers = dict(found)
     assert [answers[name] for name in "abc"] == ["A", "B", "C"]
     assert "SIGKILL" in str(answers["die"])
     assert "longer than 1.5 s" in str(answers["hang"])
     assert str(answers["raise"]) == "ValueError: a fault"
-    assert not psutil.Process().children()[1:]
+    left = {child.name() for child in psutil.Process().children() if child.pid not in before}
+    assert len(left) <= 1, f"more than Python's own resource tracker is left: {left}"
 
 
 @pytest.mark.slow
