@@ -13,6 +13,7 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -225,8 +226,14 @@ class _Task:
     code: str = ""
 
 
+@cache
+def _lesson(month: Month) -> NotebookNode:
+    """The lesson's notebook, read once in a process."""
+    return lesson_notebook(month)
+
+
 def _try(task: _Task) -> list[Trial]:
-    lesson = lesson_notebook(task.month)
+    lesson = _lesson(task.month)
     notebook = answered(lesson, task.exercise, task.code) if task.code else copy.deepcopy(lesson)
     if task.kind == "release":
         notebook = release_notebook(notebook)
