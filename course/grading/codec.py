@@ -464,7 +464,7 @@ def _factorize(column: pd.Series) -> tuple[pd.Index, np.ndarray]:
             if len(same) > _MAX_SAME_HASH:
                 raise CodecError("labels collide")
     codes, labels = pd.factorize(plain)
-    return pd.Index(labels), codes
+    return pd.Index(labels, dtype=labels.dtype), codes
 
 
 def _match(pattern: re.Pattern, text: Any) -> Any:
