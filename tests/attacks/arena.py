@@ -48,6 +48,8 @@ LIMITS = replace(
 )  # fmt: skip
 CONFIG = fixture.CONFIG.replace('{"cell_s": 6.0', '{"restarts": 1, "cell_s": 3.0')
 ATTACKER, HONEST, EARLIER = "eve", "mia", "ann"
+_OPENED: list[str] = []
+sys.addaudithook(lambda event, given: _OPENED.append(str(given[0])) if event == "open" else None)
 # Where a mark left by an attack would be seen, and how deep it is looked for.
 _PLACES = (("/tmp", 2), ("/dev/shm", 1), ("/var/tmp", 1), ("/run", 2), ("/", 1))
 
@@ -56,20 +58,22 @@ class Bait:
     """What there is to steal, to change, to reach and to kill."""
 
     def __init__(self, base: Path) -> None:
-        self.tokens = {name: secrets.token_hex(12) for name in
-                       ("environment", "temporary file", "home", "submission", "process", "source")}  # fmt: skip
-        self.course = base / "course"
-        self.course.mkdir()
+        self.course, tokens = base / "course", base / "tokens.json"
+        made = self.course.is_dir()
+        self.tokens = json.loads(tokens.read_text()) if made else _tokens()
         self.temporary = Path(tempfile.mkdtemp(prefix="canary-", dir="/tmp"))
         self.home = Path(tempfile.mkdtemp(prefix=".canary-", dir=Path.home()))
         os.environ["ATTACK_TEST_TOKEN"] = self.tokens["environment"]
-        self._make_course()
-        self.tokens["secret"] = (self.course / ".course-secret").read_text().strip()
+        if not made:
+            self._make_course()
+            self.tokens["secret"] = (self.course / ".course-secret").read_text().strip()
+            tokens.write_text(json.dumps(self.tokens))
         self.restore()
         self.listener = Listener(self.temporary)
         self.victim = self._start_victim()
 
     def _make_course(self) -> None:
+        self.course.mkdir()
         fixture.make_course(self.course)
         (self.course / "nbgrader_config.py").write_text(CONFIG)
         notebook = fixture.answered()
@@ -89,7 +93,9 @@ class Bait:
         """Put out the bait again, open to all."""
         for folder, token in ((self.temporary, "temporary file"), (self.home, "home")):
             folder.chmod(0o777)
-            (folder / "bait.txt").write_text(self.tokens[token])
+            for name in ("bait.txt", "zone"):
+                (folder / name).write_text(self.tokens[token])
+                (folder / name).chmod(0o666)
         for place, _, names in os.walk(self.course):
             os.chmod(place, 0o777)
             for name in names:
@@ -137,6 +143,11 @@ class Bait:
         for folder in (self.temporary, self.home):
             shutil.rmtree(folder, ignore_errors=True)
         os.environ.pop("ATTACK_TEST_TOKEN", None)
+
+
+def _tokens() -> dict[str, str]:
+    names = ("environment", "temporary file", "home", "submission", "process", "source")
+    return {name: secrets.token_hex(12) for name in names}
 
 
 class Listener:
@@ -212,12 +223,16 @@ class Arena:
         nbgrader = attack.through == "nbgrader"
         before = self.bait.snapshot(nbgrader=nbgrader)
         self.bait.events()
+        _OPENED.clear()
         started = time.monotonic()
         grade = self._through_nbgrader if nbgrader else self._through_notebook
         with _clean_modules() as imported:
             points, said, next_points, seconds = grade(attack, path, unsafe)
         seconds = seconds or time.monotonic() - started
+        baits = (str(self.bait.temporary), str(self.bait.home))
+        opened = sorted({name for name in _OPENED if name.startswith(baits)})
         changed = [
+            *(f"made the grader open {name}" for name in opened),
             *_differences(before, self.bait.snapshot(nbgrader=nbgrader)),
             *self.bait.events(),
             *(f"learnt: {name}" for name, token in self.bait.tokens.items() if token in said),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,12 +28,10 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
 
 
 @pytest.fixture(scope="session")
-def ordinary_user() -> Iterator[OrdinaryUser]:
+def ordinary_user(arena: Arena) -> Iterator[OrdinaryUser]:
     """The arena of an ordinary user."""
-    usable, reason = sandbox_available()
-    require(usable, reason)
     try:
-        user = OrdinaryUser()
+        user = OrdinaryUser(arena.bait.course.parent)
     except OrdinaryUserError as error:
         require(False, str(error))
         raise

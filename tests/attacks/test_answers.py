@@ -229,7 +229,7 @@ ATTACKS = [
         send(b'[' + b'{"":0},' * 4_300_000 + b'0]')
         """),
     _packet("a time zone that names a file", "the grader opens a file of the attacker's choice", """
-        zone = 'dateutil/' + T.temporary + '/pipe'
+        zone = 'dateutil/' + T.temporary + '/zone'
         send(answer({'t': 'time', 'v': 0, 'unit': 'ns', 'tz': zone}))
         """),
     _packet("header lengths that lie", "a header longer than its packet, or than a machine", """

@@ -26,13 +26,18 @@ class OrdinaryUserError(RuntimeError):
 class OrdinaryUser:
     """Runs attacks as a user that did not exist before, with a home and a cache of its own.
 
+    Parameters
+    ----------
+    template : Path, optional
+        Folder of a finished arena, whose course is copied instead of made again.
+
     Raises
     ------
     OrdinaryUserError
         This is not root, a program is missing, or that user cannot make a sandbox.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, template: Path | None = None) -> None:
         if os.geteuid() != 0:
             raise OrdinaryUserError("only root can become another user")
         bubblewrap, setpriv = find_bubblewrap(), shutil.which("setpriv")
@@ -42,8 +47,12 @@ class OrdinaryUser:
         self._folder = Path(tempfile.mkdtemp(prefix="ordinary-", dir="/tmp"))
         home = self._folder / "home"
         home.mkdir()
-        for path in (self._folder, home):
-            os.chown(path, self._uid, self._uid)
+        if template is not None:
+            shutil.copytree(template / "course", self._folder / "course", symlinks=True)
+            shutil.copy(template / "tokens.json", self._folder)
+        for place, folders, names in os.walk(self._folder):
+            for name in (".", *folders, *names):
+                os.chown(os.path.join(place, name), self._uid, self._uid, follow_symlinks=False)
         self._errors = (self._folder / "errors.txt").open("w+")
         identity = [f"--reuid={self._uid}", f"--regid={self._uid}", "--clear-groups"]
         self._process = subprocess.Popen(
