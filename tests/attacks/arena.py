@@ -22,9 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-import types
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +37,7 @@ from course.grading import api, hidden
 from course.grading.core import grade_notebook
 from course.grading.limits import MB
 from course.grading.secret import course_secret
-from tests.attacks.attack import FULL, Attack, Outcome
+from tests.attacks.attack import GROUP, Attack, Outcome
 from tests.attacks.pages import active_content
 
 LIMITS = replace(
@@ -47,7 +45,8 @@ LIMITS = replace(
     file_size=64 * MB, folder_size=96 * MB, processes=128,
 )  # fmt: skip
 CONFIG = fixture.CONFIG.replace('{"cell_s": 6.0', '{"restarts": 1, "cell_s": 3.0')
-ATTACKER, HONEST, EARLIER = "eve", "mia", "ann"
+ATTACKERS = tuple(f"eve-{i}" for i in range(GROUP))
+HONEST, EARLIER = "mia", "ann"
 _OPENED: list[str] = []
 sys.addaudithook(lambda event, given: _OPENED.append(str(given[0])) if event == "open" else None)
 # Where a mark left by an attack would be seen, and how deep it is looked for.
@@ -216,35 +215,48 @@ class Arena:
         self._secret = course_secret(self.bait.course)
         self._source = fixture.lesson()
 
-    def run(self, attack: Attack, *, unsafe: bool = False) -> Outcome:
-        """Grade one attack and what comes after it."""
-        mark = f"atk{secrets.token_hex(4)}"
-        path = self._submit(attack, mark)
-        nbgrader = attack.through == "nbgrader"
+    def run(self, *attacks: Attack, unsafe: bool = False) -> list[Outcome]:
+        """Grade attacks and then an honest submission.
+
+        Several at once only through nbgrader; what changed outside then counts for each of them.
+        """
+        through = {attack.through for attack in attacks}
+        nbgrader = through == {"nbgrader"}
+        if not nbgrader and len(attacks) != 1:
+            raise ValueError("only submissions to nbgrader are graded together")
+        marks = [f"atk{secrets.token_hex(4)}" for _ in attacks]
+        paths = [
+            self._submit(attack, mark, student)
+            for attack, mark, student in zip(attacks, marks, ATTACKERS, strict=False)
+        ]
         before = self.bait.snapshot(nbgrader=nbgrader)
         self.bait.events()
         _OPENED.clear()
-        started = time.monotonic()
-        grade = self._through_nbgrader if nbgrader else self._through_notebook
-        with _clean_modules() as imported:
-            points, said, next_points, seconds = grade(attack, path, unsafe)
-        seconds = seconds or time.monotonic() - started
+        if nbgrader:
+            runs, next_points = self._through_nbgrader(len(attacks), unsafe)
+        else:
+            runs, next_points = self._through_notebook(attacks[0], paths[0], unsafe)
         baits = (str(self.bait.temporary), str(self.bait.home))
-        opened = sorted({name for name in _OPENED if name.startswith(baits)})
         changed = [
-            *(f"made the grader open {name}" for name in opened),
+            *(f"made the grader open {name}" for name in set(_OPENED) if name.startswith(baits)),
             *_differences(before, self.bait.snapshot(nbgrader=nbgrader)),
             *self.bait.events(),
-            *(f"learnt: {name}" for name, token in self.bait.tokens.items() if token in said),
-            *(f"imported into the grader: {name}" for name in imported),
-            *_traces(mark),
+            *_imported_from_submissions(),
         ]
-        if nbgrader:
-            changed += [f"active content: {part}" for part in self._active()]
-        evidence = not attack.evidence or f"{mark} {attack.evidence}" in said
-        if changed:
+        outcomes = []
+        for attack, mark, run in zip(attacks, marks, runs, strict=True):
+            own = [
+                f"learnt: {name}" for name, token in self.bait.tokens.items() if token in run.said
+            ]
+            own += [*run.active, *_traces(mark)]
+            evidence = not attack.evidence or f"{mark} {attack.evidence}" in run.said
+            outcomes.append(
+                Outcome(run.points, attack.honest, changed + own, next_points, evidence,
+                        run.seconds, run.said[-4000:])
+            )  # fmt: skip
+        if any(outcome.changed for outcome in outcomes):
             self.bait.restore()
-        return Outcome(points, attack.honest, changed, next_points, evidence, seconds, said[-4000:])
+        return outcomes
 
     def close(self) -> None:
         """Clean up."""
@@ -254,17 +266,15 @@ class Arena:
             os.environ["COURSE_CACHE"] = self._cache
         hidden.cache_folder.cache_clear()
 
-    def _submit(self, attack: Attack, mark: str) -> Path:
+    def _submit(self, attack: Attack, mark: str, student: str) -> Path:
         """Hand in the attack's notebook, files and links."""
         target = self.bait.target(mark)
-        folder = self.bait.course / "submitted" / ATTACKER
-        shutil.rmtree(folder, ignore_errors=True)
-        path = fixture.submit(self.bait.course, ATTACKER, notebook(attack, target))
+        shutil.rmtree(self.bait.course / "submitted" / student, ignore_errors=True)
+        path = fixture.submit(self.bait.course, student, notebook(attack, target))
         for name, content in attack.files.items():
             file = path.parent / name.replace("MARK", mark)
             file.parent.mkdir(parents=True, exist_ok=True)
-            text = content.replace("MARK", mark) if isinstance(content, str) else content
-            file.write_bytes(text.encode() if isinstance(text, str) else text)
+            file.write_bytes(content if isinstance(content, bytes) else content.replace("MARK", mark).encode())  # fmt: skip
         for name, place in attack.links.items():
             link = path.parent / name
             link.unlink(missing_ok=True)
@@ -273,12 +283,11 @@ class Arena:
 
     def _through_notebook(
         self, attack: Attack, path: Path, unsafe: bool
-    ) -> tuple[float, str, float, float]:
-        limits = replace(LIMITS, **attack.limits)
+    ) -> tuple[list[_Run], float]:
         started = time.monotonic()
         graded = grade_notebook(
             path, fixture.MONTH, self._secret, source=self._source, files=path.parent,
-            limits=limits, unsafe=unsafe,
+            limits=replace(LIMITS, **attack.limits), unsafe=unsafe,
         )  # fmt: skip
         seconds = time.monotonic() - started
         honest = self.bait.course / "submitted" / HONEST / fixture.NAME / path.name
@@ -287,27 +296,35 @@ class Arena:
             limits=fixture.QUICK,
         )  # fmt: skip
         said = "\n".join([_outputs(graded.notebook), str(graded)])
-        return graded.points, said, after.points, seconds
+        return [_Run(graded.points, said, seconds)], after.points
 
-    def _through_nbgrader(
-        self, attack: Attack, path: Path, unsafe: bool
-    ) -> tuple[float, str, float, float]:
-        grades = quietly_grade(self.bait.course, ATTACKER, HONEST, unsafe=unsafe)
-        said = [_outputs(nbformat.read(self._result("autograded", ATTACKER, "ipynb"), 4))]
-        said.append(self._result("feedback", ATTACKER, "html").read_text())
-        for step in ("autograded", "feedback"):
-            folder = self.bait.course / step / ATTACKER
-            said += [p.read_text(errors="replace") for p in folder.rglob("*") if p.is_file()]
-        return grades[ATTACKER], "\n".join(said), grades[HONEST], 0.0
+    def _through_nbgrader(self, count: int, unsafe: bool) -> tuple[list[_Run], float]:
+        students = ATTACKERS[:count]
+        started = time.monotonic()
+        grades = quietly_grade(self.bait.course, *students, HONEST, unsafe=unsafe)
+        seconds = (time.monotonic() - started) / (count + 1)
+        allowed = active_content(self._result("feedback", EARLIER, "html").read_text())
+        runs = []
+        for student in students:
+            said = [_outputs(nbformat.read(self._result("autograded", student, "ipynb"), 4))]
+            for step in ("autograded", "feedback"):
+                folder = self.bait.course / step / student
+                said += [p.read_text(errors="replace") for p in folder.rglob("*") if p.is_file()]
+            page = active_content(self._result("feedback", student, "html").read_text())
+            active = [f"active content: {part}" for part in sorted(page - allowed)]
+            runs.append(_Run(grades[student], "\n".join(said), seconds, active))
+        return runs, grades[HONEST]
 
     def _result(self, step: str, student: str, suffix: str) -> Path:
         return self.bait.course / step / student / fixture.NAME / f"{fixture.NOTEBOOK}.{suffix}"
 
-    def _active(self) -> list[str]:
-        """What a browser would run or fetch of the attacker's page, and not of an honest one."""
-        allowed = active_content(self._result("feedback", EARLIER, "html").read_text())
-        page = active_content(self._result("feedback", ATTACKER, "html").read_text())
-        return sorted(page - allowed)
+
+@dataclass
+class _Run:
+    points: float
+    said: str
+    seconds: float
+    active: list[str] = field(default_factory=list)
 
 
 def notebook(attack: Attack, target: dict) -> str:
@@ -330,24 +347,22 @@ def quietly_grade(course: Path, *students: str, unsafe: bool = False) -> dict[st
     return {grade.student: grade.total for grade in summary.grades}
 
 
-@contextlib.contextmanager
-def _clean_modules() -> Iterator[list[str]]:
-    """Note modules that the grader has imported from a submission."""
-    imported: list[str] = []
-    yield imported
+def _imported_from_submissions() -> list[str]:
+    """Modules of this process that lie in a submission or in a run folder."""
+    found = []
     for name, module in list(sys.modules.items()):
-        if isinstance(module, types.ModuleType):
-            place = str(getattr(module, "__file__", None) or "")
-            if f"/{ATTACKER}/" in place or "/cg-" in place:
-                imported.append(name)
+        place = str(getattr(module, "__file__", None) or "")
+        if any(f"/submitted/{student}/" in place for student in ATTACKERS) or "/cg-" in place:
+            found.append(f"imported into the grader: {name}")
+    return found
 
 
 def _is_nbgraders(parts: tuple[str, ...]) -> bool:
     """Whether a grading run may change a file of the course folder."""
     return (
         parts[0].startswith((".nbgrader", "gradebook.db", "__pycache__"))
-        or parts[:2] in {(step, name) for step in ("autograded", "feedback") for name in (ATTACKER, HONEST)}
-        or parts[:2] == ("submitted", ATTACKER)
+        or parts[:2] in {(step, name) for step in ("autograded", "feedback") for name in (*ATTACKERS, HONEST)}
+        or parts[:2] in {("submitted", name) for name in ATTACKERS}
     )  # fmt: skip
 
 
@@ -362,20 +377,19 @@ def _fingerprint(path: Path) -> tuple:
 
 
 def _grades(database: Path) -> list[tuple]:
-    """What the gradebook holds of everyone but the attacker and the honest one after it."""
+    """What the gradebook holds of everyone but the attackers and the honest one after them."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows = []
         for query in (
             "select name from assignment",
             "select name, max_score from base_cell join grade_cells using (id)",
-            "select id from student where id not in (?, ?)",
+            "select id from student where id not like 'eve-%' and id != 'mia'",
             "select student_id, name, auto_score, manual_score, extra_credit, needs_manual_grade"
             " from grade join submitted_notebook on grade.notebook_id = submitted_notebook.id"
             " join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id"
-            " join base_cell on grade.cell_id = base_cell.id where student_id not in (?, ?)",
+            " join base_cell on grade.cell_id = base_cell.id where student_id = 'ann'",
         ):
-            given = (ATTACKER, HONEST) if "?" in query else ()
-            rows += sorted(connection.execute(query, given).fetchall(), key=repr)
+            rows += sorted(connection.execute(query).fetchall(), key=repr)
     return rows
 
 
@@ -405,7 +419,10 @@ def _traces(mark: str) -> list[str]:
         with contextlib.suppress(psutil.Error):
             process.kill()
     for place, depth in (*_PLACES, (str(Path.home()), 2), (str(Path.cwd()), 1)):
-        found += [f"left the file {path}" for path in _marked_files(place, mark, depth)]
+        for path in _marked_files(place, mark, depth):
+            found.append(f"left the file {path}")
+            with contextlib.suppress(OSError):
+                os.unlink(path)
     return found
 
 
@@ -444,6 +461,3 @@ def _own_address() -> str:
             if address.family == socket.AF_INET and not address.address.startswith("127."):
                 return address.address
     return "127.0.0.1"
-
-
-__all__ = ["FULL", "Arena"]

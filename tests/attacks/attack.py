@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 WRONG_DOUBLE = "def double(v):\n    return v\n"
 WRONG_DETECT = "def detect(v):\n    return v > 1e9\n"
 FULL = 30.0
+# Attacks that are graded in one run of nbgrader.
+GROUP = 3
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,6 @@ class Outcome:
     evidence: bool
     seconds: float
     said: str = ""
-
-    def dump(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self))
 
     @property
     def succeeded(self) -> bool:

@@ -22,5 +22,5 @@ def assert_it_works_elsewhere(attack: Attack, arena: Arena) -> None:
         target = arena.bait.target("atkcontrol")
         assert points_beside_the_tests(attack, notebook(attack, target)) > attack.honest
     else:
-        outcome = arena.run(attack, unsafe=True)
+        (outcome,) = arena.run(attack, unsafe=True)
         assert outcome.succeeded, outcome.said

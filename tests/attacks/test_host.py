@@ -12,6 +12,16 @@ from tests.attacks.checks import assert_it_works_elsewhere, assert_nothing_gaine
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
+# Unsandboxed, as in a control, an attack keeps to what these tests have put out; inside, where the
+# victim is not to be seen, it goes for everything.
+APART = """
+import os
+def apart():
+    try: os.kill(T.victim, 0)
+    except ProcessLookupError: return True
+    except OSError: pass
+    return False
+"""
 READ = """
 import os, subprocess
 def show(path):
@@ -71,9 +81,10 @@ for pid in [T.victim, T.grader, *[p for p in os.listdir('/proc') if p.isdigit()]
 print(T.mark, 'tried')
 """, control="unsandboxed"),
     Attack(
-        "change files of the host", "write, create and delete in /tmp, in the home and in the course", """
-import os, shutil
-for place in (T.temporary, T.home, T.course, T.repository, '/usr', '/etc', '/opt', '/var/tmp', '/dev/shm', '/run', '/tmp'):
+        "change files of the host", "write, create and delete in /tmp, in the home and in the course", APART + """
+places = [T.temporary, T.home, T.course, '/tmp', '/var/tmp', '/dev/shm']
+if apart(): places += [T.repository, '/usr', '/etc', '/opt', '/run', '/', '/root', '/var', '/srv']
+for place in places:
     try: open(f'{place}/{T.mark}', 'w').write('was here')
     except OSError as error: print(error)
 for path in (f'{T.temporary}/bait.txt', f'{T.home}/bait.txt'):
@@ -131,24 +142,22 @@ os.chmod(base, 0)
 print(T.mark, 'tried')
 """),
     Attack(
-        "signals to other processes", "kill a process of the host, and all that can be seen", """
-import os, signal
-def visible(pid):
-    try: os.kill(pid, 0)
-    except ProcessLookupError: return False
-    except OSError: pass
-    return True
+        "signals to other processes", "kill a process of the host, and all that can be seen", APART + """
+import signal
+alone = apart()
 try: os.kill(T.victim, signal.SIGKILL)
 except OSError as error: print(error)
-print(T.mark, 'tried')
-if not visible(T.victim):  # another world of processes: all of it may go
+print(T.mark, 'tried', flush=True)
+import time; time.sleep(0.3)
+if alone:
     for pid in (os.getppid(), -1):
         try: os.kill(pid, signal.SIGKILL)
         except OSError as error: print(error)
 """, control="unsandboxed"),
     Attack(
-        "ptrace and process memory", "attach to other processes, read and write them", LIBC + """
-for pid in (T.victim, T.grader, 1, os.getppid()):
+        "ptrace and process memory", "attach to other processes, read and write them", LIBC + APART + """
+pids = [T.victim] + ([T.grader, 1, os.getppid()] if apart() else [])
+for pid in pids:
     call('ptrace', 16, pid, None, None)
     call('ptrace', 0x4206, pid, None, None)
 class Piece(ctypes.Structure):
@@ -156,7 +165,7 @@ class Piece(ctypes.Structure):
 buffer = ctypes.create_string_buffer(64)
 mine, theirs = Piece(ctypes.addressof(buffer), 64), Piece(0x400000, 64)
 done = [call('process_vm_readv', pid, ctypes.byref(mine), 1, ctypes.byref(theirs), 1, 0)
-        for pid in (T.victim, 1, os.getppid())]
+        for pid in pids]
 print(T.mark, 'tried', done)
 if call('syscall', 434, T.victim, 0) > 0: open(T.temporary + '/' + T.mark, 'w').close()
 """, control="unsandboxed"),
@@ -184,6 +193,8 @@ print(T.mark, 'tried')
     Attack(
         "stop all and respawn", "a family of processes that ignores signals and restarts itself", """
 import ctypes, os, signal, time
+print(T.mark, 'tried', flush=True)
+time.sleep(0.3)
 libc = ctypes.CDLL(None)
 for _ in range(3):
     if os.fork() == 0:
@@ -195,7 +206,6 @@ for _ in range(3):
             if os.fork() == 0: os._exit(0)
             time.sleep(0.5)
         os._exit(0)
-print(T.mark, 'tried')
 os.kill(os.getpid(), signal.SIGSTOP)
 """),
     Attack(

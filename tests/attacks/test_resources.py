@@ -161,13 +161,12 @@ ATTACKS = [
             kernel.session.send(kernel.iopub_socket, 'comm_msg', {'comm_id': 'x', 'data': {}},
                 parent=kernel.get_parent(), ident=b'comm', buffers=[bytes(7_000_000)] * 8)
         """, double=RIGHT, honest=10.0),
-    Attack("one message that is too large", "a hundred megabytes in one frame", detect="""
+    Attack("one message that is too large", "a hundred megabytes in one frame", """
         print(T.mark, 'tried', flush=True)
         import time; time.sleep(0.3)
         get_ipython().kernel.send_response(get_ipython().kernel.iopub_socket, 'stream',
             {'name': 'stdout', 'text': 'x' * 100_000_000})
-        """ + "\ndef detect(values):\n    return (values - values.median()).abs() > 5\n",
-        double=RIGHT, honest=30.0, limits={"cell_s": 5.0}),
+        """, double=RIGHT, honest=10.0),
     Attack("a flood in the outbox", "a hundred thousand answers nobody asked for", detect="""
         import itertools, os
         print(T.mark, 'tried', flush=True)

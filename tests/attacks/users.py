@@ -13,10 +13,8 @@ from pathlib import Path
 
 import course
 from course.grading.sandbox import find_bubblewrap
+from tests.attacks import catalogue
 from tests.attacks.attack import Attack, Outcome
-from tests.attacks.catalogue import identifier
-
-_START_S = 120
 
 
 class OrdinaryUserError(RuntimeError):
@@ -66,15 +64,15 @@ class OrdinaryUser:
             self.close()
             raise OrdinaryUserError(f"an ordinary user can grade nothing here: {said}")
 
-    def run(self, attack: Attack, *, module: str, unsafe: bool = False) -> Outcome:
-        """As `arena.Arena.run`."""
-        request = {"attack": identifier(module, attack), "unsafe": unsafe}
-        self._process.stdin.write(json.dumps(request) + "\n")
+    def run(self, *attacks: Attack) -> list[Outcome]:
+        """As `arena.Arena.run`, sandbox on."""
+        names = {id(attack): name for name, attack in catalogue.attacks().items()}
+        self._process.stdin.write(json.dumps([names[id(attack)] for attack in attacks]) + "\n")
         self._process.stdin.flush()
         line = self._answer()
         if not line:
             raise AssertionError(f"the grader ended: {self._said()}")
-        return Outcome(**json.loads(line))
+        return [Outcome(**outcome) for outcome in json.loads(line)]
 
     def close(self) -> None:
         """End the process and remove its folder."""

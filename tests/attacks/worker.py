@@ -1,6 +1,6 @@
 """Runs attacks in a process of its own: ``python -m tests.attacks.worker FOLDER``.
 
-Reads one JSON line a request (``{"attack": ID, "unsafe": bool}``) and answers each with a line.
+Reads one JSON line a request (a list of identifiers) and answers with one, a list of outcomes.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.attacks.arena import Arena
@@ -24,9 +25,8 @@ def main() -> None:
     print("ready", file=answers, flush=True)
     try:
         for line in sys.stdin:
-            request = json.loads(line)
-            outcome = arena.run(known[request["attack"]], unsafe=request["unsafe"])
-            print(outcome.dump(), file=answers, flush=True)
+            outcomes = arena.run(*(known[name] for name in json.loads(line)))
+            print(json.dumps([asdict(outcome) for outcome in outcomes]), file=answers, flush=True)
     finally:
         arena.close()
 
