@@ -15,6 +15,7 @@ import json
 import math
 import re
 import struct
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -26,10 +27,12 @@ MAX_BYTES = 256 * 2**20
 MAX_HEADER = 32 * 2**20
 MAX_DEPTH = 24
 MAX_NODES = 1_000_000
+_MAX_SAME_HASH = 64
 _MAX_INT_DIGITS = 400
 _DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|<[Mm]8\[(s|ms|us|ns|D)\]")
 _UNIT = re.compile(r"s|ms|us|ns")
-_ZONE = re.compile(r"[A-Za-z0-9_+\-/:]{1,64}")
+# pandas takes what follows "dateutil/" for the path of a file, and opens it.
+_ZONE = re.compile(r"(?!dateutil/)[A-Za-z0-9_+\-/:]{1,64}")
 _FREQUENCY = re.compile(r"\d{0,5}(s|min|h|D|B|W-[A-Z]{3}|MS|ME)")
 
 
@@ -91,7 +94,10 @@ def decode(packet: bytes) -> Any:
     if length > MAX_HEADER or start + length > len(packet):
         raise CodecError("the header is longer than the packet or than allowed")
     try:
-        tree = json.loads(packet[start : start + length], parse_constant=_no_constant)
+        header = packet[start : start + length]
+        if header.count(b"[") + header.count(b"{") > 4 * MAX_NODES:
+            raise CodecError("the header has too many parts")
+        tree = json.loads(header, parse_constant=_no_constant)
         return _Reader(memoryview(packet)[start + length :]).value(tree, 0)
     except CodecError:
         raise
@@ -323,9 +329,11 @@ class _Reader:
 
     def _dict(self, node: dict, depth: int) -> dict:
         out = {}
+        hashes: Counter = Counter()
         for key, item in node["v"]:
             plain = self.value(key, depth + 1)
             plain = tuple(plain) if type(plain) is list else plain
+            _count_hash(hashes, plain)
             out[plain] = self.value(item, depth + 1)
         return out
 
@@ -386,9 +394,11 @@ class _Reader:
         if node["kind"] == "multi":
             if not 0 < len(node["v"]) <= 8:
                 raise CodecError("not a MultiIndex")
-            return pd.MultiIndex.from_arrays(
-                [self._column(level, depth + 1) for level in node["v"]], names=names
-            )
+            columns = [self._column(level, depth + 1) for level in node["v"]]
+            if len({len(column) for column in columns}) != 1:
+                raise CodecError("levels differ in length")
+            levels, codes = zip(*map(_factorize, columns), strict=True)
+            return pd.MultiIndex(levels, codes, names=names, verify_integrity=False)
         index = pd.Index(self._column(node["v"], depth + 1), name=names[0])
         if "freq" in node and isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
             index = type(index)(index, freq=_match(_FREQUENCY, node["freq"]), name=names[0])
@@ -422,6 +432,39 @@ class _Reader:
         "time": _time, "span": _span, "dict": _dict, "handle": _handle, "array": _array,
         "index": _plain_index, "series": _series, "frame": _frame,
     }  # fmt: skip
+
+
+def _count_hash(hashes: Counter, key: Any) -> None:
+    """Refuse keys whose hashes collide: a dict of them takes time that grows with their square."""
+    number = hash(key)
+    hashes[number] += 1
+    if hashes[number] > _MAX_SAME_HASH:
+        raise CodecError("its keys collide")
+
+
+def _factorize(column: pd.Series) -> tuple[pd.Index, np.ndarray]:
+    """Labels of a level and every row's place among them.
+
+    Numbers and times are sorted, since the sender could choose some that collide in a hash table.
+    """
+    zone = column.dt.tz if isinstance(column.dtype, pd.DatetimeTZDtype) else None
+    plain = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+    if isinstance(plain.dtype, np.dtype) and plain.dtype.kind in "biufmM":
+        values, codes = np.unique(plain.to_numpy(), return_inverse=True)
+        if len(values) and pd.isna(values[-1]):
+            codes, values = np.where(codes == len(values) - 1, -1, codes), values[:-1]
+        labels = pd.Index(values)
+        return (labels if zone is None else labels.tz_localize("UTC").tz_convert(zone)), codes
+    if plain.dtype == object:
+        seen: dict[int, list] = {}
+        for item in plain:
+            same = seen.setdefault(hash(item), [])
+            if not any(item is other or item == other for other in same):
+                same.append(item)
+            if len(same) > _MAX_SAME_HASH:
+                raise CodecError("labels collide")
+    codes, labels = pd.factorize(plain)
+    return pd.Index(labels, dtype=labels.dtype), codes
 
 
 def _match(pattern: re.Pattern, text: Any) -> Any:

@@ -95,6 +95,23 @@ def test_subclasses_lose_what_they_pretend() -> None:
     assert back != 2.0
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        [["a", "b", "a"], [2.5, np.nan, 2.5]],
+        [pd.to_datetime(["2024-01-01", None, "2023-01-01"]), pd.to_timedelta(["2s", "1s", None])],
+        [pd.date_range("2024-01-01", periods=3, tz="Europe/Berlin"), [True, False, True]],
+        [pd.Index(["x", None, 3], dtype=object), [3, 1, 3]],
+        [[], []],
+    ],
+    ids=["text and floats", "times", "zones", "objects", "empty"],
+)
+def test_rows_of_several_labels_come_back_equal(levels: list) -> None:
+    index = pd.MultiIndex.from_arrays(levels, names=["first", None])
+    back = decode(encode(pd.Series(range(len(index)), index=index))).index
+    pd.testing.assert_index_equal(back, index, check_freq=False)
+
+
 @pytest.mark.parametrize("value", [object(), lambda: 0, (n for n in ()), {1: object()}])
 def test_other_types_do_not_travel(value: Any) -> None:
     with pytest.raises(CodecError, match="cannot travel"):
@@ -139,6 +156,9 @@ def _array(**changes: Any) -> str:
         _packet(_array(dtype="|V8"), b"\0" * 8),
         _packet(_array(b=[-8, 8]), b"\0" * 8),
         _packet('{"t":"index","v":{"kind":"range","v":[0,9000000000000,1],"names":[null]}}'),
+        _packet('{"t":"time","v":1,"unit":"ns","tz":"dateutil//etc/localtime"}'),
+        _packet('{"t":"dict","v":' + json.dumps([[k * (2**61 - 1), 0] for k in range(1, 100)]) + "}"),
+        _packet("[" + "[]," * 5_000_000 + "1]"),
         _packet('{"t":"time","v":1,"unit":"ns","tz":"../../etc/passwd\\u0000"}'),
         _packet('{"t":"frame","index":{"kind":"range","v":[0,2,1],"names":[null]},'
                 '"columns":{"kind":"range","v":[0,1,1],"names":[null]},"v":[]}'),
