@@ -124,6 +124,7 @@ class Bait:
                     continue
                 state[str(path)] = _fingerprint(path)
         state["gradebook"] = _grades(self.course / "gradebook.db")
+        state["journal"] = _records(self.course / ".course-journal")
         return state
 
     def events(self) -> list[str]:
@@ -363,7 +364,15 @@ def _is_nbgraders(parts: tuple[str, ...]) -> bool:
         parts[0].startswith((".nbgrader", "gradebook.db", "__pycache__"))
         or parts[:2] in {(step, name) for step in ("autograded", "feedback") for name in (*ATTACKERS, HONEST)}
         or parts[:2] in {("submitted", name) for name in ATTACKERS}
+        or parts[0] == ".course-journal"
     )  # fmt: skip
+
+
+def _records(journal: Path) -> tuple:
+    """What the journal holds of everyone but the attackers and the honest one after them."""
+    found = [json.loads(path.read_text()) for path in sorted(journal.rglob("*.json"))]
+    others = [record for record in found if record.get("student") not in (*ATTACKERS, HONEST)]
+    return tuple(json.dumps(record, sort_keys=True) for record in others)
 
 
 def _fingerprint(path: Path) -> tuple:
