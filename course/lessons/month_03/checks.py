@@ -404,13 +404,13 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
 
     models = {service: fit(service) for service in services}
     flags = [ask(models[day.service], day, 1440) for day in days]
-    problem = _looks_ahead(student, hidden, days, flags, fit, ask, 2)
+    results = _by_event(days, flags)
+    problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
     if problem:
         return [Case("no look-ahead", 0.0, problem)]
     for number in (3, 11, 29):
         day = days[number]
         _no_look_ahead_in_features(student, pd.concat([day.lead, day.live]), number)
-    results = _by_event(days, flags)
     return [
         _judged("event F1 on 24 incident days and 8 quiet days", results, 0.35, 0.57, 7.0, 21.0)
     ]
@@ -443,10 +443,10 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
 
     models = {service: fit(service) for service in _SERVICES}
     flags = [ask(models[day.service], day, 1440) for day in days]
-    problem = _looks_ahead(student, hidden, days, flags, fit, ask, 3)
+    results = _by_event(days, flags)
+    problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
     if problem:
         return [Case("no look-ahead", 0.0, problem)]
-    results = _by_event(days, flags)
     return [
         _judged("event F1 on 40 incident days and 30 quiet days", results, 0.45, 0.75, 1.5, 3.0)
     ]
@@ -464,9 +464,9 @@ def _looks_ahead(
     hidden: Hidden,
     days: list[ServiceDay],
     flags: list[pd.Series],
+    results: list[scoring.EventScores],
     fit: Callable[[str], Handle],
     ask: Callable[[Handle, ServiceDay, int], pd.Series],
-    most_services: int,
 ) -> str:
     """Ask again for days that end early, in a kernel that remembers nothing; say what differs.
 
@@ -477,13 +477,13 @@ def _looks_ahead(
     answers = np.concatenate([found.to_numpy() for found in flags])
     rng = np.random.default_rng([hidden.seed("cuts"), zlib.crc32(answers.tobytes())])
     hits = {
-        number: first
-        for number, (day, found) in enumerate(zip(days, flags, strict=True))
-        if (first := _first_hit(day, found)) is not None
+        number: round((day.events["start"] + result.delays - day.live.index[0]).min() / _MINUTE)
+        for number, (day, result) in enumerate(zip(days, results, strict=True))
+        if result.tp_events
     }
     drawn = rng.permutation(list(dict.fromkeys(day.service for day in days))).tolist()
     drawn.sort(key=lambda name: all(days[number].service != name for number in hits))
-    again = set(drawn[:most_services])
+    again = set(drawn[:2])
     waiting = [number for number in hits if days[number].service in again]
     waiting = rng.permutation(waiting).tolist()
     cuts = [(n, hits[n] + 1 + int(rng.choice([0, 0, 0, 1, 2, 3, 4, 5]))) for n in waiting[:8]]
@@ -511,16 +511,6 @@ _AHEAD = (
     "day had at the same minutes: flags depend on later samples, on earlier calls or on chance"
 )
 _FORGETFUL = "in a fresh kernel, after a new fit, the same day got other flags than the first time"
-
-
-def _first_hit(day: ServiceDay, flags: pd.Series) -> int | None:
-    """Minute of the first alert that begins within an incident."""
-    begins = scoring.alert_intervals(flags)["start"]
-    for start, end in zip(day.events["start"], day.events["end"], strict=True):
-        within = begins[(begins >= start) & (begins <= end)]
-        if len(within):
-            return int(flags.index.get_loc(within.iloc[0]))
-    return None
 
 
 def _odd_moment(live: pd.DataFrame) -> int:

@@ -462,7 +462,7 @@ hour = today.index.day_of_week * 24 + today.index.hour
 figure, axes = plots.grid(2, height=2.0)
 for ax, centre, spread, title in [
     (axes[0], mean, deviation, "Mean ± 3 SD: blind at 14:00, because of last Wednesday"),
-    (axes[1], median, mad, "Median ± 3 robust SD: last week's incident leaves little trace"),
+    (axes[1], median, mad, "Median ± 3 robust SD: wider at 14:00, but not blind"),
 ]:
     low = (centre - 3 * spread).loc[hour].to_numpy()
     high = (centre + 3 * spread).loc[hour].to_numpy()
@@ -666,8 +666,9 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
     )
 
 # %% [markdown]
-# Minutes of the shop have a lag-1 autocorrelation near XXACF, other telemetry more. Already at 0.3 the
-# detector raises XX3 times as many false alarms as the formula promised, at 0.5 XX5 times as many. The remedy is to measure
+# The shop's minutes are like that: once the hour's median is taken away, checkout's p99 has a lag-1
+# autocorrelation of 0.41 and its p50 one of 0.54. At 0.3 the detector raises nearly five times as many
+# false alarms as the formula promised, at 0.5 nine times as many. The remedy is to measure
 # instead of to assume: take quiet data and *resample* it. Drawing single samples would destroy the
 # very autocorrelation that matters, so draw **blocks** of consecutive samples and join them (the
 # block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour or two keep what is
@@ -760,7 +761,7 @@ def calibrate_threshold(
     """
     ### BEGIN SOLUTION
     values = quiet.dropna().to_numpy(dtype=float)
-    block, paths = 120, 400
+    block, paths = 120, 300
     blocks = int(np.ceil(4 * target_arl / block))
     starts = np.random.default_rng(seed).integers(0, len(values) - block + 1, (paths, blocks))
     samples = values[starts[:, :, None] + np.arange(block)].reshape(paths, -1)
@@ -772,7 +773,7 @@ def calibrate_threshold(
         top = np.maximum(top, np.maximum(up, down))
         highest[:, t] = top
     low, high = 0.0, float(highest.max())
-    for _ in range(40):
+    for _ in range(18):
         h = (low + high) / 2
         # `highest` never falls, so the samples before the first alarm are those at or below h.
         watched = np.minimum((highest <= h).sum(axis=1) + 1, highest.shape[1]).sum()
@@ -854,7 +855,7 @@ plt.show()
 
 # %%
 cpu_days = shop.service_days(
-    24,
+    12,
     seed=31,
     after=history.index[-1],
     services=["checkout"],
@@ -934,8 +935,8 @@ RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_u
 forest_services = ["checkout", "search", "catalog-db"]
 moderate = {"services": forest_services, "kinds": KINDS, "severity": (0.3, 0.7), "lead": True}
 forest_days = [
-    *shop.service_days(18, seed=45, after=history.index[-1], **moderate),
-    *shop.service_days(6, seed=46, after=history.index[-1], quiet_share=1.0, **moderate),
+    *shop.service_days(14, seed=45, after=history.index[-1], **moderate),
+    *shop.service_days(4, seed=46, after=history.index[-1], quiet_share=1.0, **moderate),
 ]
 
 
@@ -979,8 +980,9 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # for nearly all of its 2,880 minutes.
 #
 # **Scored:** event F1 over 24 unseen incident days with faults of moderate severity (0.3 to 0.7) and 8
-# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.35,
-# which the forest on raw metrics above reaches on average, to 0.57. Up to seven false alarms per
+# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.35 to
+# 0.57. The forest on raw metrics above reaches XXRAW on average over twenty sets of such days, and a little
+# less on the eighteen days above. Up to seven false alarms per
 # service-week cost no more than the F1 that they take away; beyond that the points fall in a straight line,
 # to none at 21. No look-ahead, without it no points: some days are asked for a second time in a fresh
 # kernel, cut off at moments that you can't know, among them a few minutes after your alerts. A forest is the
@@ -1068,7 +1070,8 @@ def forest_flags(model: object, metrics: pd.DataFrame) -> pd.Series:
     Series of bool
     """
     ### BEGIN SOLUTION
-    features = causal_features(metrics)
+    # The hour before the day to be judged is scored for the sake of flags that are held.
+    features = causal_features(metrics).loc[metrics.index[0] + pd.Timedelta("23h") :]
     scaled = (features / model["scale"]).to_numpy().clip(max=8)
     flags = pd.Series(-model["forest"].score_samples(scaled) > model["threshold"], features.index)
     return flags.rolling(45, min_periods=1).max() > 0
@@ -1155,6 +1158,7 @@ plots.timeline(
     events=pd.DataFrame({"start": [batch.index[odd.start]], "end": [batch.index[odd.stop]]}),
     shaded="anomaly",
 )  # fmt: skip
+axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plots.timeline(
     pd.Series(profile, batch.index[window - 1 :]), ax=axes[1], ylabel="distance",
     title="Matrix profile: the windows that meet it are like no other",
@@ -1194,7 +1198,7 @@ plt.show()
 
 # %%
 validation = shop.service_days(
-    30, seed=52, after=history.index[-1], services=["checkout"], quiet_share=0.4
+    20, seed=52, after=history.index[-1], services=["checkout"], quiet_share=0.4
 )
 
 
@@ -1273,25 +1277,33 @@ for minutes in (1, 15, 45, 120):
 columns = ["held (min)", "alerts a day", "repeats", "recall", "precision"]
 print(pd.DataFrame(rows, columns=columns).round(2).to_string(index=False))
 
-longest = max(
-    (day for day in validation if len(day.events)),
-    key=lambda day: scoring.event_scores(jumpy_flags(day.live), day.events).repeats,
+number = max(
+    (number for number, day in enumerate(validation) if len(day.events)),
+    key=lambda i: jumpy[i].loc[slice(*validation[i].events[["start", "end"]].iloc[0])].sum(),
 )
-span = slice(longest.events["start"].iloc[0] - pd.Timedelta("1h"),
-             longest.events["end"].iloc[0] + pd.Timedelta("1h"))  # fmt: skip
-flags = jumpy_flags(longest.live)
+incident, crossings = validation[number].events, jumpy[number]
+span = slice(incident["start"].iloc[0] - pd.Timedelta("20min"),
+             incident["end"].iloc[0] + pd.Timedelta("90min"))  # fmt: skip
 ax = plots.timeline(
     {
-        "held for 15 minutes": hold(flags, 15).loc[span] * 1.0 + 1.2,
-        "as it crosses": flags.loc[span] * 1.0,
+        "held for 45 minutes": hold(crossings, 45).loc[span] * 1.0 + 1.2,
+        "as it crosses": crossings.loc[span] * 1.0,
     },
     ylabel="flag",
-    events=longest.events,
-    title="Holding turns a flutter into few alerts",
+    events=incident,
+    title="Held, the flutter of an incident is one alert instead of four",
 )
 ax.set_yticks([])
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
+
+# %% [markdown]
+# The upper line is one alert. The lower one is four: two of them begin within the incident, and the last
+# two after its end, where they are false alarms. Now read the table. Holding has a price: an alert that
+# is still on when an incident begins can't find it. This detector crosses its line fourteen times a day,
+# and held for 45 minutes it loses a quarter of the incidents that it found, for two hours more than half.
+# On a score that seldom crosses without reason the price is nearly nothing. So get the score right first,
+# then choose the time on practice days, together with the threshold.
 
 # %% [markdown]
 # ### Exercise 5 · Evaluate by events (15 points)
@@ -1640,6 +1652,9 @@ print(f"above 5 %: {(above & ~above.shift(fill_value=False)).sum()} times; ", en
 print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 
 # %% [markdown]
+# The second *pending* at 11:53 is a single minute above the line, long after the deploy has been rolled
+# back: `for` lets it pass without an alert.
+#
 # A rule may look back a week, too: `offset 1w` shifts a selector. That is the contextual baseline of
 # section 3, in its simplest form. And it may notice what is *not* there: `absent(x)` returns 1
 # when there is no sample of `x`. A service that sends nothing raises no error rate.
@@ -2001,7 +2016,7 @@ counts = pd.Series(kinds).value_counts()
 by_kind.index = [f"{kind} ({counts[kind]})" for kind in by_kind.index]
 ax = by_kind.plot.barh(figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.BLUE])
 ax.set(
-    title="Latency alone sees few kinds of incident well",
+    title="On latency alone, both simple detectors miss all CPU saturation",
     xlabel="event recall on the practice days",
     ylabel="kind (incidents)",
     xlim=(0, 1.05),
