@@ -14,12 +14,13 @@
 # # Month 3 · Anomaly detection
 #
 # **03:02, Tuesday.** Your phone rings: *checkout returns errors*. You open the shop's dashboard and
-# scroll back. The evening before, during a flash sale, the old static alert `cpu > 62 %` had paged
-# the team: more customers, more CPU, nothing wrong. Everybody went to bed annoyed. At 01:40
-# a new cache in the `payment` service began to leak memory. No alert looked at memory, and no
-# customer noticed. At 03:02 the kernel killed the first process that ran out of memory, errors
-# reached checkout, and the static alert on errors finally paged: **82 minutes after the fault
-# began**, and seven hours after the page that nobody needed.
+# scroll back. The evening before, at 19:26 in a flash sale, the old static alert `cpu > 62 %` had
+# paged the team over three minutes of high CPU: more customers, more work, nothing wrong. Everybody
+# went to bed annoyed. At 01:40 a new cache in the `payment` service began to leak memory. No alert
+# looked at memory, and no customer noticed. At 02:58 the memory was full, the first process was
+# killed and started again, errors reached checkout, and at 03:02 the static alert on errors paged:
+# **82 minutes after the fault began**, and more than seven and a half hours after the page that
+# nobody needed.
 #
 # The next cell replays that night.
 
@@ -58,8 +59,8 @@ axes[2].axhline(5, color=plots.RED, ls="--", lw=1)
 plt.show()
 
 # %% [markdown]
-# The upper alert is a false alarm, the lower one is late, and the signal that would have told the
-# truth more than an hour earlier had no alert at all. One fixed line can't do better: what is
+# The alert in the first panel is a false alarm, the one in the third is late, and the signal that
+# would have told the truth more than an hour earlier, in the second, had no alert at all. One fixed line can't do better: what is
 # normal for CPU at 19:00 is abnormal at 03:00, and what matters at 03:00 is on another metric.
 #
 # ## What you will learn
@@ -87,7 +88,8 @@ plt.show()
 # - A detector may use the past and the present, **never the future**.
 # - Names of variables, the method inside and the order of columns are yours, unless the text fixes
 #   them. Helper functions and imports may stand in the same cell. Each cell may use the
-#   imports and names of the cells above it.
+#   imports and names of the cells above it. The cells with checks use names that begin with
+#   `_check_`, so they never overwrite yours.
 #
 # The telemetry of this month is four quiet weeks of the shop, one sample a minute.
 
@@ -134,6 +136,7 @@ for ax, series, where, title, unit in [
 ]:
     window = pd.DataFrame({"start": [day.index[where[0] - 8]], "end": [day.index[where[1] + 8]]})
     plots.timeline(series, ax=ax, ylabel=unit, title=title, events=window, shaded="anomaly")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
@@ -176,31 +179,47 @@ acf /= acf[0]
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 axes[0].loglog(0.25 / frequency[1:], power[1:])  # a sample is a quarter of an hour
 axes[0].set(
-    title="Peaks at 24 h, 12 h, and less clearly 7 d (168 h)",
+    title="Peaks at 24 h, 12 h, and less clearly 168 h (a week)",
     xlabel="period (hours)",
     ylabel="power",
 )
+axes[0].set_xticks([1, 4, 12, 24, 168], ["1", "4", "12", "24", "168"])
+axes[0].minorticks_off()
 hours = np.arange(8 * 96) / 4
 axes[1].plot(hours / 24, acf[: 8 * 96])
 axes[1].set(title="Highest hill at 7 days", xlabel="lag (days)", ylabel="autocorrelation")
 plt.show()
 
 # %% [markdown]
-# The 12-hour peak is no season of its own: it is the second harmonic of the daily shape (a lunch
-# and an evening peak). If you subtract the average day, the mean of all samples at the same phase,
-# every harmonic of 24 h goes with it, and the week stands out in what is left. That gives a simple
-# recipe: *find the strongest period, confirm it, subtract its average shape, look again.*
+# The 12-hour peak is no season of its own: it is the second harmonic of the daily shape. Traffic has
+# one maximum a day, at 18:00, but the wave is no sine: its hill is narrower than its valley, and
+# harmonics are what that takes. If you subtract the average day, the mean of all samples at the same
+# phase, every harmonic of 24 h goes with it, and the week stands out in what is left.
 #
-# How do you confirm? A season of length $p$ makes the ACF **high at $p$ and low at $p/2$**.
-# Autocorrelated noise without a season also has large power at low frequencies, but its ACF has no
-# such hill. A margin of about a third between the two tells them apart in most operational data. Take both from the ACF
-# of what is left after the periods already found.
+# That gives a recipe. Let the series have $n$ samples, and `acf` be the ACF of what is left after the
+# periods found so far.
 #
-# One more trap: in a shop the weekend changes the *shape* of the day. A daily wave that is weaker on
-# two days of seven has extra periodogram peaks beside the daily one, at 21 and 28 hours (the
-# frequencies $1 \pm 1/7$ per day), which are no seasons either. Their ACF hills are low. The hill of a
-# true period is nearly as high as any hill to the right of it; take the strongest peak for which
-# that holds. The hills at $2p, 3p, \dots$ sharpen it: choose the lag whose multiples are highest on average.
+# 1. **Candidate.** Take the highest peaks of the periodogram, a dozen at most, strongest first. The
+#    peak number $k$ stands for a period of about $n/k$ samples, and for nothing sharper than the
+#    range from $n/(k+1)$ to $n/(k-1)$. Leave out what has fewer than three cycles or fewer than four
+#    samples a cycle.
+# 2. **Refine.** A true period $p$ has hills at $p$, $2p$, $3p$ and so on. So choose the lag in that
+#    range at which the mean of `acf[p], acf[2p], …` (up to $n/3$) is highest: the far hills tell the
+#    period more sharply than the first.
+# 3. **Confirm.** A season makes the ACF high at $p$ and low at $p/2$. Ask for
+#    `acf[p] - acf[p/2] > 0.35`. Autocorrelated noise has large power at low frequencies, too, but its
+#    ACF has no such hill, up to chance. Chance is largest where the series holds few cycles: with
+#    fewer than five ask for 0.45.
+# 4. **Of comparable peaks the shorter.** A week of days has a hill at 24 h *and* at 48 h. Keep a lag
+#    only if its hill is at least 0.7 times the highest one between it and $n/3$, and drop a lag within
+#    a factor of 1.5 of a period that you have already. In a shop the weekend also changes the *shape*
+#    of the day. A daily wave that is weaker on two days of seven has extra peaks at 21 and 28 hours
+#    (the frequencies $1 \pm 1/7$ per day); their hills are low, and this rule drops them.
+# 5. **Subtract** the average shape of the period that you kept, and begin again at 1.
+#
+# Missing samples: a straight line between the neighbours (`interpolate`) changes an ACF little while
+# gaps are short. If a good part is missing, set the gaps to the mean and divide each lag by the number
+# of pairs that are there.
 #
 # **STL** (Cleveland et al., Journal of Official Statistics, 1990) splits a series with a known
 # period into *trend + seasonal + residual* by local regression (loess). With `robust=True` it
@@ -232,35 +251,47 @@ plots.timeline(
 plt.show()
 
 # %% [markdown]
-# Note that with a period of one day the *weekend* has no place: it ends up in the residual. STL knows one season only; `statsmodels.tsa.seasonal.MSTL` takes several.
+# With a period of one day the *weekend* has no place: it ends up in the residual. STL knows one season
+# only; `statsmodels.tsa.seasonal.MSTL` takes several. And look at the middle panel: the seasonal part
+# is not the same on each day. STL's parameter `seasonal` (default 7) says over how many *cycles* the
+# shape is smoothed. With 7, an incident on one day bends the shape of the days around it, and part of
+# the noise goes into it. A season that repeats unchanged wants a window of more cycles than the series
+# holds; the number must be odd.
 #
 # ### Exercise 1 · Find the seasons and decompose (10 points)
 #
 # **Write** `find_periods(series, max_periods=2)` and `decompose(series, period)`.
 #
 # `find_periods` gets a regular series (any step, some samples may be `NaN`) and returns a list of
-# `pd.Timedelta`, **shortest first**: at most `max_periods` seasonal periods. A period counts only if
-# the series holds at least three cycles of it and each cycle has at least four samples. Harmonics
-# of a period are not periods of their own, and neither are multiples whose hills vanish once the
-# shorter period's average shape is subtracted (a week that remains after the day is one). Seasons repeat
-# unchanged; amplitudes are of the same order, the shorter period's the larger. A series without a season
-# gives `[]`, also if its noise is strongly autocorrelated.
+# `pd.Timedelta`, **shortest first**: at most `max_periods` seasonal periods.
+#
+# - A period counts only if the series holds at least three cycles of it and each cycle has at least
+#   four samples.
+# - Harmonics of a period are not periods of their own.
+# - Multiples of a period are not either, if their hills vanish once the shorter period's average
+#   shape is subtracted. A week that remains after the day is a period.
+# - Seasons repeat unchanged; amplitudes are of the same order, the shorter period's the larger.
+# - A series without a season gives `[]`, also if its noise is strongly autocorrelated: at neighbouring
+#   samples up to 0.95.
 #
 # `decompose` gets a series at **one-minute** steps (some samples may be `NaN`) and one period, and
 # returns a DataFrame with the columns `trend`, `seasonal`, `residual` on the grid of 15-minute means
 # (`resample("15min")`). The three add up to the 15-minute mean. A 15-minute slot without any sample
-# counts as the straight line between its neighbours (at an edge: as its nearest neighbour). A few large spikes, or an incident of some
-# hours, must not bend the seasonal part, which repeats unchanged (STL's parameter `seasonal` says how freely
-# it may change; more cycles hold it steadier).
+# counts as the straight line between its neighbours (at an edge: as its nearest neighbour). The trend
+# is slow, the seasonal part repeats unchanged, and neither a few large spikes nor an incident of some
+# hours may bend them. A constant may be in the trend or in the seasonal part, as you like.
 #
-# **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; the seasonal part
-# close to the true one in spite of incidents.
+# **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; trend and seasonal
+# part close to the true ones: full points up to a root mean square error of 20 % of the part's own
+# standard deviation, none from 50 %; the worse of the two parts counts.
 #
 # **Example:** for `quarter` above, `find_periods` returns `[Timedelta('1 days'), Timedelta('7 days')]`,
 # give or take a few samples on the week.
 #
-# **Scored:** unseen series with one, two and no season, and a decomposition of a series whose parts
-# are known. 6 points for the periods, 4 for the parts. 20 s a call.
+# **Scored:** 6 points for the periods: unseen series of four to five weeks at 15 minutes, five with
+# seasons (a day, a week, and others that you can't guess) and two without. The points for the five
+# are multiplied by the share of the two in which you find nothing. 4 points for two decompositions
+# with different periods. 20 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "decompose", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -295,7 +326,7 @@ def find_periods(series: pd.Series, max_periods: int = 2) -> list[pd.Timedelta]:
             # The hills at the multiples tell the period more sharply than the first alone.
             lags = range(shortest, longest + 1)
             lag = max(lags, key=lambda k: acf[k : max(k, n // 3) + 1 : k].mean())
-            hill = acf[lag] - acf[lag // 2] > 0.35
+            hill = acf[lag] - acf[lag // 2] > (0.35 if n / lag >= 5 else 0.45)
             hill = hill and not any(2 / 3 < lag / known < 3 / 2 for known in found)
             if power[peak] > 0 and hill and acf[lag] > 0.7 * acf[lag : max(lag, n // 3) + 1].max():
                 break
@@ -337,36 +368,55 @@ def decompose(series: pd.Series, period: pd.Timedelta) -> pd.DataFrame:
 # The visible check uses traffic of the storefront, with and without its seasons.
 
 # %% nbgrader={"grade": true, "grade_id": "check-decompose", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
-_traffic = history["storefront"]["request_rate"]
-_periods = find_periods(_traffic.resample("15min").mean())
-assert isinstance(_periods, list), f"find_periods returns a list, not {type(_periods).__name__}"
-assert len(_periods) == 2, f"storefront traffic has two seasons, you found {_periods}"
-for _found, _expected in zip(_periods, [pd.Timedelta("1D"), pd.Timedelta("7D")], strict=True):
-    assert abs(_found / _expected - 1) < 0.05, f"expected about {_expected}, found {_found}"
-_noise = pd.Series(
-    np.random.default_rng(0).normal(size=2688),
-    pd.date_range("2026-03-02", periods=2688, freq="15min", tz="UTC"),
+_check_traffic = history["storefront"]["request_rate"]
+_check_periods = find_periods(_check_traffic.resample("15min").mean())
+assert isinstance(_check_periods, list), f"return a list, not {type(_check_periods).__name__}"
+assert len(_check_periods) == 2, f"storefront traffic has two seasons, you found {_check_periods}"
+for _check_found, _check_expected in zip(
+    _check_periods, [pd.Timedelta("1D"), pd.Timedelta("7D")], strict=True
+):
+    assert abs(_check_found / _check_expected - 1) < 0.05, (
+        f"expected about {_check_expected}, found {_check_found}"
+    )
+_check_three = find_periods(_check_traffic.iloc[: 21 * 1440].resample("15min").mean())
+assert len(_check_three) == 2, f"21 days hold exactly three weeks: two seasons, not {_check_three}"
+_check_index = pd.date_range("2026-03-02", periods=2688, freq="15min", tz="UTC")
+for _check_seed, _check_phi in [(0, 0.0), (1, 0.8), (2, 0.95), (3, 0.95)]:
+    _check_noise = np.random.default_rng(_check_seed).normal(size=2688)
+    _check_noise = pd.Series(signal.lfilter([1], [1, -_check_phi], _check_noise), _check_index)
+    _check_periods = find_periods(_check_noise)
+    assert _check_periods == [], (
+        f"noise with a lag-1 autocorrelation of {_check_phi} has no season, found {_check_periods}"
+    )
+_check_t = np.arange(2688)
+_check_two = pd.Series(
+    3.5 * np.sin(2 * np.pi * _check_t / 26)
+    + 2.3 * np.sin(2 * np.pi * _check_t / 470)
+    + signal.lfilter([1], [1, -0.5], np.random.default_rng(4).normal(0, 0.87, 2688)),
+    _check_index,
 )
-assert find_periods(_noise) == [], f"white noise has no season, found {find_periods(_noise)}"
-_three = find_periods(_traffic.iloc[: 21 * 1440].resample("15min").mean())
-assert len(_three) == 2, f"21 days hold exactly three weeks: two seasons, you found {_three}"
-_red = pd.Series(signal.lfilter([1], [1, -0.8], _noise.to_numpy()), _noise.index)
-assert find_periods(_red) == [], f"autocorrelated noise has no season, found {find_periods(_red)}"
-_wave = pd.Series(
-    3 * np.sin(2 * np.pi * np.arange(21 * 1440) / 1440)
-    + np.random.default_rng(1).normal(0, 1, 21 * 1440),
-    pd.date_range("2026-03-02", periods=21 * 1440, freq="min", tz="UTC"),
+_check_two[np.random.default_rng(5).uniform(size=2688) < 0.03] = np.nan
+_check_periods = find_periods(_check_two)
+assert len(_check_periods) == 2, (
+    f"a series with NaN and seasons of 6.5 h and 117.5 h has two, you found {_check_periods}"
 )
-_hurt = _wave.copy()
-_hurt.iloc[9 * 1440 + 700 : 9 * 1440 + 900] += 12
-_bent = (
-    (decompose(_hurt, pd.Timedelta("1D"))["seasonal"] - _wave.resample("15min").mean()).abs().max()
+assert abs(_check_periods[1] / pd.Timedelta("117.5h") - 1) < 0.05, _check_periods
+_check_minutes = pd.date_range("2026-03-02", periods=21 * 1440, freq="min", tz="UTC")
+_check_wave = pd.Series(3 * np.sin(2 * np.pi * np.arange(21 * 1440) / 1440), _check_minutes)
+_check_hurt = _check_wave + np.linspace(0, 6, 21 * 1440)
+_check_hurt += np.random.default_rng(1).normal(0, 1, 21 * 1440)
+_check_hurt.iloc[9 * 1440 + 700 : 9 * 1440 + 900] += 12
+_check_parts = decompose(_check_hurt, pd.Timedelta("1D"))
+assert set(_check_parts.columns) == {"trend", "seasonal", "residual"}, list(_check_parts.columns)
+_check_bent = _check_parts["seasonal"] - _check_parts["seasonal"].mean()
+_check_bent = (_check_bent - _check_wave.resample("15min").mean()).abs().max()
+assert _check_bent < 1.5, f"an incident of three hours bends the seasonal part by {_check_bent:.1f}"
+_check_rise = _check_parts["trend"].iloc[-96:].mean() - _check_parts["trend"].iloc[:96].mean()
+assert 4.5 < _check_rise < 7, f"the trend rises by about 5.7, yours by {_check_rise:.1f}"
+_check_gap = (_check_parts.sum(axis=1) - _check_hurt.resample("15min").mean()).abs().max()
+assert _check_gap < 1e-6, (
+    f"the parts must add up to the 15-minute mean; they miss it by {_check_gap:.3g}"
 )
-assert _bent < 1.5, f"an incident of three hours bends the seasonal part by {_bent:.1f}"
-_parts = decompose(_traffic.iloc[: 7 * 1440], pd.Timedelta("1D"))
-assert list(_parts.columns) == ["trend", "seasonal", "residual"], list(_parts.columns)
-_gap = (_parts.sum(axis=1) - _traffic.iloc[: 7 * 1440].resample("15min").mean()).abs().max()
-assert _gap < 1e-6, f"the parts must add up to the 15-minute mean; they miss it by {_gap:.3g}"
 print("exercise 1: the visible check passes")
 
 # %% [markdown]
@@ -412,7 +462,7 @@ hour = today.index.day_of_week * 24 + today.index.hour
 figure, axes = plots.grid(2, height=2.0)
 for ax, centre, spread, title in [
     (axes[0], mean, deviation, "Mean ± 3 SD: blind at 14:00, because of last Wednesday"),
-    (axes[1], median, mad, "Median ± 3 robust SD: last week's incident leaves little trace"),
+    (axes[1], median, mad, "Median ± 3 robust SD: wider at 14:00, but not blind"),
 ]:
     low = (centre - 3 * spread).loc[hour].to_numpy()
     high = (centre + 3 * spread).loc[hour].to_numpy()
@@ -421,9 +471,10 @@ for ax, centre, spread, title in [
 plt.show()
 
 # %% [markdown]
-# Look at 14:00 to 15:00. The upper band would let nine times the normal latency pass. The lower one is
-# less than twice as wide as in the hours around it, although the incident makes up a third of that
-# hour's reference, and an incident of twice the normal latency still sticks out.
+# Look at 14:00 to 15:00. The band in the first panel would let ten times the normal latency pass. The
+# one in the second is twice as wide as in the hours before and after (1014 ms instead of 489 and
+# 498 ms), because the incident makes up a third of that hour's reference. Its upper edge is 1.7 times
+# the usual latency instead of 1.4, so an incident of twice the normal latency still sticks out.
 #
 # "Causal" means that the score at time $t$ uses nothing later than $t$. There are three popular
 # ways to break it without noticing: scaling by the mean of the *whole* series, windows centred on
@@ -500,24 +551,28 @@ def robust_zscore(
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-robust-z", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
-_index = pd.date_range("2026-03-02", periods=14 * 1440, freq="min", tz="UTC")
-_flat = pd.Series(5.0, _index)
-_flat.iloc[8 * 1440 + 30] = 7.0
-_z = robust_zscore(_flat, weeks=1, min_scale=0.5)
-assert isinstance(_z, pd.Series) and _z.index.equals(_index), "return a Series on the same index"
-assert _z.iloc[: 7 * 1440].isna().all(), "the first week has no reference: NaN"
-assert abs(_z.iloc[8 * 1440 + 30] - 4.0) < 1e-6, (
-    f"the sample of 7 is 2 above the median, the floor of the scale is 0.5: z is 4, "
-    f"not {_z.iloc[8 * 1440 + 30]}"
+_check_index = pd.date_range("2026-03-02", periods=14 * 1440, freq="min", tz="UTC")
+_check_flat = pd.Series(5.0, _check_index)
+_check_flat.iloc[8 * 1440 + 30] = 7.0
+_check_z = robust_zscore(_check_flat, weeks=1, min_scale=0.5)
+assert isinstance(_check_z, pd.Series) and _check_z.index.equals(_check_index), (
+    "return a Series on the same index"
 )
-_p99 = history["payment"]["latency_p99_ms"]
-_changed = _p99.copy()
-_changed.iloc[-1440:] *= 3
-_same = robust_zscore(_p99).iloc[:-1440].equals(robust_zscore(_changed).iloc[:-1440])
-assert _same, "the score of the past moved when only the last day changed: it looks ahead"
-_week = robust_zscore(_p99, weeks=3).iloc[-7 * 1440 :]
-assert 0.7 < _week.abs().median() / 0.6745 < 1.4, (
-    f"on quiet data half of |z| lies below about 0.67, yours has the median {_week.abs().median():.2f}"
+assert _check_z.iloc[: 7 * 1440].isna().all(), "the first week has no reference: NaN"
+assert abs(_check_z.iloc[8 * 1440 + 30] - 4.0) < 1e-6, (
+    f"the sample of 7 is 2 above the median, the floor of the scale is 0.5: z is 4, "
+    f"not {_check_z.iloc[8 * 1440 + 30]}"
+)
+_check_p99 = history["payment"]["latency_p99_ms"]
+_check_changed = _check_p99.copy()
+_check_changed.iloc[-1440:] *= 3
+_check_same = (
+    robust_zscore(_check_p99).iloc[:-1440].equals(robust_zscore(_check_changed).iloc[:-1440])
+)
+assert _check_same, "the score of the past moved when only the last day changed: it looks ahead"
+_check_week = robust_zscore(_check_p99, weeks=3).iloc[-7 * 1440 :]
+assert 0.7 < _check_week.abs().median() / 0.6745 < 1.4, (
+    f"on quiet data half of |z| lies below about 0.67, yours has the median {_check_week.abs().median():.2f}"
 )
 print("exercise 2: the visible check passes")
 
@@ -535,6 +590,8 @@ print("exercise 2: the visible check passes")
 #
 #   Alarm when either exceeds $h$, then start again from zero. With $k = 0.5$ it is tuned for
 #   shifts of about one standard deviation.
+#
+# The next chart draws the upper sum *without* the restart, so that you see how far it climbs.
 
 # %%
 rng = np.random.default_rng(4)
@@ -555,8 +612,9 @@ plots.timeline(
     title="A shift of one standard deviation is hard to see",
 )  # fmt: skip
 plots.timeline(
-    path, ax=axes[1], ylabel="S⁺", events=shift, shaded="shift", title="CUSUM leaves no doubt"
-)
+    path, ax=axes[1], ylabel="S⁺", events=shift, shaded="shift",
+    title="CUSUM leaves no doubt (drawn without restart)",
+)  # fmt: skip
 axes[1].axhline(8, color=plots.RED, ls="--", lw=1)
 plt.show()
 
@@ -574,7 +632,6 @@ plt.show()
 
 
 # %%
-from course import scoring
 from course.scoring import average_run_length
 
 
@@ -584,6 +641,7 @@ def autoregressive(phi: float, n: int, seed: int) -> np.ndarray:
     return signal.lfilter([1], [1, -phi], noise)
 
 
+# %%
 b = 5 + 1.166
 formula = (np.exp(2 * 0.5 * b) - 2 * 0.5 * b - 1) / (2 * 0.5**2) / 2
 measured = {
@@ -600,10 +658,17 @@ ax.set(
 ax.legend()
 plt.show()
 print("formula:", round(formula), " measured:", {p: round(a) for p, a in measured.items()})
+for metric in ("latency_p99_ms", "latency_p50_ms"):
+    logs = np.log(history["checkout"][metric])
+    rest = logs - logs.groupby(logs.index.day_of_week * 24 + logs.index.hour).transform("median")
+    print(
+        f"checkout, {metric} less its hour's median: lag-1 autocorrelation {rest.autocorr(1):.2f}"
+    )
 
 # %% [markdown]
-# With a lag-1 autocorrelation of 0.5, which is ordinary for minutes of telemetry, the detector
-# that promised one false alarm in eight hours raises nine times as many. The remedy is to measure
+# The shop's minutes are like that: once the hour's median is taken away, checkout's p99 has a lag-1
+# autocorrelation of 0.41 and its p50 one of 0.54. At 0.3 the detector raises nearly five times as many
+# false alarms as the formula promised, at 0.5 nine times as many. The remedy is to measure
 # instead of to assume: take quiet data and *resample* it. Drawing single samples would destroy the
 # very autocorrelation that matters, so draw **blocks** of consecutive samples and join them (the
 # block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour or two keep what is
@@ -612,8 +677,9 @@ print("formula:", round(formula), " measured:", {p: round(a) for p, a in measure
 # One pass is enough for every $h$: along a resampled path, remember the highest value that
 # $\max(S^+, S^-)$ has reached so far. The first time it exceeds $h$ is the run length for that $h$.
 # Paths that end without an alarm still count: *total samples ÷ number of alarms* is the right
-# estimate, because run lengths are close to exponentially distributed. (Letting the sums restart along the
-# path and counting every alarm is as good, and closer to what runs in production.)
+# estimate, because run lengths are close to exponentially distributed. The other way is to let the
+# sums restart along the path and to count every alarm. That is what runs in production **and what
+# exercise 3 measures**; the two agree within a few per cent, so use the one that you like.
 #
 # ### Exercise 3 · Change detection by CUSUM (15 points)
 #
@@ -634,9 +700,10 @@ print("formula:", round(formula), " measured:", {p: round(a) for p, a in measure
 # **Example:** `cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)` is
 # `[False, False, True, False]`: the sums are 2.5, 5.0, 7.5, and after the restart 2.5.
 #
-# **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on unseen sources of
-# different autocorrelation and shape, `target_arl` from 200 to 800, about two weeks of
-# minutes each. Full points while the measured ARL₀ is within a factor of 2 of the target
+# **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on three pairs of unseen
+# sources, two weeks of minutes each, `target_arl` from 200 to 800. Both sources of a pair have the same
+# target; one has hardly any autocorrelation, the other a lag-1 autocorrelation of 0.8 to 0.9, and the
+# worse of the two counts. Full points while the measured ARL₀ is within a factor of 2 of the target
 # (that is what two weeks of data allow), none at a factor of 4. 20 s a call.
 
 
@@ -694,7 +761,7 @@ def calibrate_threshold(
     """
     ### BEGIN SOLUTION
     values = quiet.dropna().to_numpy(dtype=float)
-    block, paths = 120, 600
+    block, paths = 120, 300
     blocks = int(np.ceil(4 * target_arl / block))
     starts = np.random.default_rng(seed).integers(0, len(values) - block + 1, (paths, blocks))
     samples = values[starts[:, :, None] + np.arange(block)].reshape(paths, -1)
@@ -706,7 +773,7 @@ def calibrate_threshold(
         top = np.maximum(top, np.maximum(up, down))
         highest[:, t] = top
     low, high = 0.0, float(highest.max())
-    for _ in range(40):
+    for _ in range(18):
         h = (low + high) / 2
         # `highest` never falls, so the samples before the first alarm are those at or below h.
         watched = np.minimum((highest <= h).sum(axis=1) + 1, highest.shape[1]).sum()
@@ -720,20 +787,26 @@ def calibrate_threshold(
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-cusum", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
-_alarms = cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)
-assert _alarms.tolist() == [False, False, True, False], (
-    f"expected an alarm at the third sample only, found {_alarms.tolist()}"
+_check_alarms = cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)
+assert _check_alarms.tolist() == [False, False, True, False], (
+    f"expected an alarm at the third sample only, found {_check_alarms.tolist()}"
 )
-_alarms = cusum(pd.Series([-3.0, np.nan, -3.0, -3.0]), k=0.5, h=5.5)
-assert _alarms.tolist() == [False, False, False, True], (
-    f"a NaN must change nothing and the lower side counts too, found {_alarms.tolist()}"
+_check_alarms = cusum(pd.Series([-3.0, np.nan, -3.0, -3.0]), k=0.5, h=5.5)
+assert _check_alarms.tolist() == [False, False, False, True], (
+    f"a NaN must change nothing and the lower side counts too, found {_check_alarms.tolist()}"
 )
-_quiet = pd.Series(autoregressive(0.5, 14 * 1440, 7))
-_h = calibrate_threshold(_quiet, k=0.5, target_arl=300)
-assert isinstance(_h, float), f"return a float, not {type(_h).__name__}"
-assert _h == calibrate_threshold(_quiet, k=0.5, target_arl=300), "the same seed, the same answer"
-_arl = average_run_length(autoregressive(0.5, 100_000, 8), 0.5, _h)
-assert 300 / 1.6 < _arl < 300 * 1.6, f"h = {_h:.2f} gives an ARL of {_arl:.0f}, the target is 300"
+for _check_phi in (0.1, 0.8):
+    _check_quiet = pd.Series(autoregressive(_check_phi, 14 * 1440, 7))
+    _check_h = calibrate_threshold(_check_quiet, k=0.5, target_arl=300)
+    assert isinstance(_check_h, float), f"return a float, not {type(_check_h).__name__}"
+    assert _check_h == calibrate_threshold(_check_quiet, k=0.5, target_arl=300), (
+        "the same seed, the same answer"
+    )
+    _check_arl = average_run_length(autoregressive(_check_phi, 60_000, 8), 0.5, _check_h)
+    assert 300 / 1.6 < _check_arl < 300 * 1.6, (
+        f"autocorrelation {_check_phi}: h = {_check_h:.2f} gives an ARL of {_check_arl:.0f}, "
+        "the target is 300"
+    )
 print("exercise 3: the visible check passes")
 
 # %% [markdown]
@@ -781,15 +854,15 @@ plt.show()
 # value by itself is ordinary, and as features that carry the context.
 
 # %%
-practice = shop.service_days(
-    24,
+cpu_days = shop.service_days(
+    12,
     seed=31,
     after=history.index[-1],
     services=["checkout"],
     kinds=["cpu_saturation"],
     severity=(0.3, 0.45),
 )
-example = max(practice, key=lambda day: (day.events["end"] - day.events["start"]).iloc[0])
+example = max(cpu_days, key=lambda day: (day.events["end"] - day.events["start"]).iloc[0])
 inside = (example.live.index >= example.events["start"].iloc[0]) & (
     example.live.index <= example.events["end"].iloc[0]
 )
@@ -806,7 +879,7 @@ for ax, x, y, title, names in [
     ax.scatter(x[~inside], y[~inside], s=5, color=plots.GREY, alpha=0.4, label="quiet")
     ax.scatter(x[inside], y[inside], s=9, color=plots.ORANGE, label="fault")
     ax.set(title=title, xlabel=names[0], ylabel=names[1])
-    ax.legend(loc="upper left")
+axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
@@ -820,12 +893,71 @@ plt.show()
 # labels is false, by construction: `contamination=0.01` on a day of minutes means 14 false minutes
 # a day. Setting it from the share of anomalies in the *test* labels is looking at the answer. The
 # honest way: train on one part of the quiet history, score the part that the forest has **not**
-# seen, and put the threshold where that part raises as few alerts as you can afford.
+# seen, and put the threshold where that part raises as few alerts as you can afford. If two weeks
+# were held out and you can carry one alert a week, it is the height of the third highest alert, so
+# that two are above it.
 #
 # And a weakness to know: the score **saturates**. A sample beyond everything that the forest was trained on
 # falls into the outermost leaf, whether it is a little or far beyond, and with many features the cut that
-# would isolate it is rarely drawn. Few features, each of which a fault moves far, work better than many.
+# would isolate it is rarely drawn. Two remedies: few features, each of which a fault moves far; and
+# invented training samples far out on each axis, one axis at a time, which give the trees a reason to
+# cut there.
 #
+# A last detail decides how many pages a good score becomes. A score that hovers around its threshold
+# goes on and off, and each time it comes back after more than ten quiet minutes it is a new alert,
+# a false one if the incident is over by then. You may **hold** a flag: once on, it stays on for some
+# time after the last crossing. Section 6 shows what that brings and what it costs.
+#
+# The next cell finds the height of the n-th highest alert. The one after it is the baseline of exercise 4:
+# a forest on raw metrics, with everything else done well.
+
+# %%
+from sklearn.ensemble import IsolationForest
+
+from course import scoring
+
+
+def nth_alert(scores: np.ndarray, n: int, apart: int = 60) -> float:
+    """Height of the n-th highest alert; samples within an hour of a higher one belong to it."""
+    left = np.array(scores, dtype=float)
+    for _ in range(n):
+        top = int(np.argmax(left))
+        height = float(left[top])
+        left[max(0, top - apart) : top + apart] = -np.inf
+    return height
+
+
+# %%
+KINDS = [
+    "cpu_saturation", "memory_leak", "slow_query", "bad_deploy", "pool_exhaustion", "network_delay",
+]  # fmt: skip
+RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization"]
+forest_services = ["checkout", "search", "catalog-db"]
+moderate = {"services": forest_services, "kinds": KINDS, "severity": (0.3, 0.7), "lead": True}
+forest_days = [
+    *shop.service_days(14, seed=45, after=history.index[-1], **moderate),
+    *shop.service_days(4, seed=46, after=history.index[-1], quiet_share=1.0, **moderate),
+]
+
+
+raw_forests = {}
+for name in forest_services:
+    rows = history[name][RAW].ffill().to_numpy()
+    half = len(rows) // 2
+    forest = IsolationForest(n_estimators=50, max_samples=4096, random_state=1).fit(rows[:half])
+    raw_forests[name] = forest, nth_alert(-forest.score_samples(rows[half:]), 3)
+
+results = []
+for day in forest_days:
+    forest, threshold = raw_forests[day.service]
+    score = pd.Series(-forest.score_samples(day.live[RAW].ffill().to_numpy()), day.live.index)
+    held = (score > threshold).rolling(45, min_periods=1).max() > 0
+    results.append(scoring.event_scores(held, day.events[["start", "end"]]))
+raw = scoring.pool_scores(results)
+print(f"raw metrics, {len(forest_days)} days: recall {raw.recall:.2f}, F1 {raw.f1:.2f}, ", end="")
+print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
+
+# %% [markdown]
 # ### Exercise 4 · Isolation Forest on causal features (15 points)
 #
 # **Write** `causal_features(metrics)`, `fit_forest(history, *, seed=0)` and
@@ -836,25 +968,28 @@ plt.show()
 # the first rows (at most one day) where a window is not full, and its remaining index is that of the
 # input. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
 # `forest_flags` gets the day before and the day to be judged in one frame and returns a boolean
-# Series for at least the second day.
+# Series for at least the second day. That day may have only begun: its first hour at least is there.
 #
-# **Right** means: no feature and no flag at time $t$ changes when later samples do. On unseen quiet
-# days there are few alerts, at most one a day; on unseen incidents there is one, anywhere between start and
-# end. An alert is a
-# run of flags; runs that are at most 10 minutes apart are one alert; an alert that began before the
-# incident does not count for it.
+# **Right** means: no feature and no flag at time $t$ changes when later samples do. The same `seed`
+# and history give the same flags, in a fresh kernel, too. On unseen quiet days there are few alerts;
+# on unseen incidents there is one that **begins** anywhere between start and end. An alert is a run of
+# flags; runs that are at most 10 minutes apart are one alert; an alert that began before the incident
+# does not count for it. Holding a flag on after the last crossing is allowed: it looks back, not ahead.
 #
 # **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
 # for nearly all of its 2,880 minutes.
 #
-# **Scored:** no look-ahead (without it no points), then event F1 over 36 unseen incident days with
-# faults of moderate severity (0.3 to 0.7) and 12 unseen quiet days of three services: points rise from 0.27, a forest on raw
-# metrics whose threshold was set as described above, to 0.37; more than one false alarm a day costs them again. Use `IsolationForest` of scikit-learn; another detector is for exercise 7. 30 s a call.
+# **Scored:** event F1 over 24 unseen incident days with faults of moderate severity (0.3 to 0.7) and 8
+# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.35 to
+# 0.57. The forest on raw metrics above reaches XXRAW on average over twenty sets of such days, and a little
+# less on the eighteen days above. Up to seven false alarms per
+# service-week cost no more than the F1 that they take away; beyond that the points fall in a straight line,
+# to none at 21. No look-ahead, without it no points: some days are asked for a second time in a fresh
+# kernel, cut off at moments that you can't know, among them a few minutes after your alerts. A forest is the
+# way taught here; another detector is not refused. 30 s a call.
+
 
 # %% nbgrader={"grade": false, "grade_id": "isolation-forest", "locked": false, "schema_version": 3, "solution": true, "task": false}
-from sklearn.ensemble import IsolationForest
-
-
 def causal_features(metrics: pd.DataFrame) -> pd.DataFrame:
     """Engineer features of one service that use the past and the present only.
 
@@ -873,16 +1008,17 @@ def causal_features(metrics: pd.DataFrame) -> pd.DataFrame:
     load = metrics["request_rate"].clip(lower=0.1)
     levels = pd.DataFrame(
         {
-            "p50": np.log(metrics["latency_p50_ms"].clip(lower=0.01)),
-            "p99": np.log(metrics["latency_p99_ms"].clip(lower=0.01)),
+            "latency": np.log(metrics["latency_p50_ms"].clip(lower=0.01)),
             "errors": np.sqrt(metrics["error_ratio"]),
-            "cost": np.log((metrics["cpu_utilization"] + 0.01) / load),
+            "CPU per request": np.log((metrics["cpu_utilization"] + 0.01) / load),
             "memory": metrics["memory_utilization"],
+            "pool per request": np.sqrt(metrics["pool_utilization"] / load),
         }
     )
-    usual = levels.rolling("2h", min_periods=60).median().shift(1)
-    recent = levels.ewm(span=20, adjust=False).mean()
-    return (recent - usual).abs().dropna()
+    recent = levels.rolling(10).mean()
+    usual = levels.rolling("6h", min_periods=60).median().shift(10)
+    # Faults push all five upwards; what falls below its usual level is no trouble.
+    return (recent - usual).clip(lower=0).dropna()
     ### END SOLUTION
 
 
@@ -903,12 +1039,18 @@ def fit_forest(history: pd.DataFrame, *, seed: int = 0) -> object:
     """
     ### BEGIN SOLUTION
     features = causal_features(history)
-    half = features.index[0] + (features.index[-1] - features.index[0]) / 2
-    train, held_out = features[features.index <= half], features[features.index > half]
-    scale = train.std() + 1e-9
-    forest = IsolationForest(n_estimators=100, max_samples=4096, random_state=seed)
-    forest.fit((train / scale).to_numpy())
-    threshold = -forest.score_samples((held_out / scale).to_numpy()).min()
+    half = len(features) // 2
+    scale = features.iloc[:half].quantile(0.99) + 1e-6
+    train = (features.iloc[:half] / scale).to_numpy()
+    # Samples far out on one axis each: the trees cut there, so that far scores higher than near.
+    luck = np.random.default_rng(seed)
+    far = np.zeros((3000, train.shape[1]))
+    far[np.arange(3000), luck.integers(0, train.shape[1], 3000)] = 6 * luck.uniform(size=3000) ** 2
+    forest = IsolationForest(n_estimators=50, max_samples=4096, random_state=seed)
+    forest.fit(np.vstack([train.clip(max=8), far]))
+    held_out = (features.iloc[half:] / scale).to_numpy().clip(max=8)
+    # Two alerts in two held-out weeks are one a week.
+    threshold = nth_alert(-forest.score_samples(held_out), 3)
     return {"forest": forest, "scale": scale, "threshold": threshold}
     ### END SOLUTION
 
@@ -928,47 +1070,53 @@ def forest_flags(model: object, metrics: pd.DataFrame) -> pd.Series:
     Series of bool
     """
     ### BEGIN SOLUTION
-    features = causal_features(metrics)
-    scores = -model["forest"].score_samples((features / model["scale"]).to_numpy())
-    return pd.Series(scores > model["threshold"], index=features.index)
+    # The hour before the day to be judged is scored for the sake of flags that are held.
+    features = causal_features(metrics).loc[metrics.index[0] + pd.Timedelta("23h") :]
+    scaled = (features / model["scale"]).to_numpy().clip(max=8)
+    flags = pd.Series(-model["forest"].score_samples(scaled) > model["threshold"], features.index)
+    return flags.rolling(45, min_periods=1).max() > 0
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-isolation-forest", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
-_recent = history["cart"].iloc[-2880:]
-_features = causal_features(_recent)
-assert np.isfinite(_features.to_numpy()).all(), "features must be finite: drop or fill the warm-up"
-assert _features.index.isin(_recent.index).all() and len(_features) >= 1440, (
-    f"features of {len(_recent)} minutes keep the index and at least the last day, found {len(_features)}"
+_check_recent = history["cart"].iloc[-2880:]
+_check_features = causal_features(_check_recent)
+assert np.isfinite(_check_features.to_numpy()).all(), (
+    "features must be finite: drop or fill the warm-up"
 )
-_cut = causal_features(_recent.iloc[:-300])
-_difference = (_features.reindex(_cut.index) - _cut).abs().max().max()
-assert _difference < 1e-9, f"features move by {_difference:.3g} when the future is cut off"
-_model = fit_forest(history["cart"])
-_flags = forest_flags(_model, _recent).reindex(_recent.index[1440:])
-assert _flags.notna().all(), "every minute of the second day needs a flag"
-assert _flags.astype(bool).mean() < 0.02, f"{_flags.mean():.1%} of a quiet day is flagged"
-_days = shop.service_days(
-    10,
-    seed=45,
-    after=history.index[-1],
-    services=["cart"],
-    kinds=["cpu_saturation", "bad_deploy"],
-    lead=True,
+assert _check_features.index.isin(_check_recent.index).all() and len(_check_features) >= 1440, (
+    f"features of {len(_check_recent)} minutes keep the index and at least the last day, "
+    f"found {len(_check_features)}"
 )
-_found = scoring.pool_scores(
-    [
-        scoring.event_scores(
-            forest_flags(_model, pd.concat([_day.lead, _day.live]))
-            .reindex(_day.live.index)
-            .astype(bool),
-            _day.events[["start", "end"]],
+_check_cut = causal_features(_check_recent.iloc[:-300])
+_check_moved = (_check_features.reindex(_check_cut.index) - _check_cut).abs().max().max()
+assert _check_moved < 1e-9, f"features move by {_check_moved:.3g} when the future is cut off"
+_check_models = {_check_name: fit_forest(history[_check_name]) for _check_name in forest_services}
+_check_results = []
+for _check_day in forest_days:
+    _check_frame = pd.concat([_check_day.lead, _check_day.live])
+    _check_flags = forest_flags(_check_models[_check_day.service], _check_frame)
+    _check_flags = _check_flags.reindex(_check_day.live.index)
+    assert _check_flags.notna().all(), "every minute of the second day needs a flag"
+    _check_flags = _check_flags.astype(bool)
+    _check_begins = scoring.alert_intervals(_check_flags)["start"]
+    if len(_check_begins) and len(_check_results) < 8:
+        _check_until = _check_begins.iloc[0] + pd.Timedelta("2min")
+        _check_early = forest_flags(
+            _check_models[_check_day.service], _check_frame.loc[:_check_until]
+        ).reindex(_check_flags.loc[:_check_until].index)
+        assert _check_early.astype(bool).equals(_check_flags.loc[:_check_until]), (
+            "flags change when the samples after an alert are cut off"
         )
-        for _day in _days
-    ]
+    _check_results.append(scoring.event_scores(_check_flags, _check_day.events[["start", "end"]]))
+_check_pooled = scoring.pool_scores(_check_results)
+print(f"your forest, {len(forest_days)} days: recall {_check_pooled.recall:.2f}, ", end="")
+print(
+    f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
 )
-print(f"ten practice days of cart: recall {_found.recall:.2f}, F1 {_found.f1:.2f}")
-assert _found.recall > 0.1, "ten incidents of cart, and hardly an alert: is the threshold too high?"
+assert 7 * _check_pooled.false_alarms_per_day <= 14, "more than two false alarms a day"
+assert _check_pooled.f1 > 0.35, f"an F1 of {_check_pooled.f1:.2f} is no better than raw metrics"
+print("full points need an F1 of 0.57 on the hidden days")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1010,14 +1158,17 @@ plots.timeline(
     events=pd.DataFrame({"start": [batch.index[odd.start]], "end": [batch.index[odd.stop]]}),
     shaded="anomaly",
 )  # fmt: skip
+axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plots.timeline(
-    pd.Series(profile, batch.index[: len(profile)]), ax=axes[1], ylabel="distance",
+    pd.Series(profile, batch.index[window - 1 :]), ax=axes[1], ylabel="distance",
     title="Matrix profile: the windows that meet it are like no other",
 )  # fmt: skip
 plt.show()
 
 # %% [markdown]
 # The levels in the shaded hours are ordinary, only their order is not; a threshold can't see that.
+# Each distance is drawn at the *end* of its window of twelve hours, the moment at which it could be
+# known at the earliest; the neighbours that it is compared with lie before and after.
 # At work you take `stumpy`, which does the same for millions of samples. Choose it when the shape
 # carries the meaning; for plain levels it is the wrong tool, because the scaling throws the level
 # away.
@@ -1047,7 +1198,7 @@ plt.show()
 
 # %%
 validation = shop.service_days(
-    30, seed=52, after=history.index[-1], services=["checkout"], quiet_share=0.4
+    20, seed=52, after=history.index[-1], services=["checkout"], quiet_share=0.4
 )
 
 
@@ -1091,45 +1242,129 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
+# ### Holding a flag
+#
+# The same score without its smoothing crosses a line many times in one incident. Prometheus has a word
+# for the remedy (section 8), control engineers call it **hysteresis**: going off takes more than going
+# on. The simplest form is to *hold* each flag for some minutes after the last crossing. It uses the
+# past only. The chart below shows one incident; the table counts on all validation days.
+
+
+# %%
+def hold(flags: pd.Series, minutes: int) -> pd.Series:
+    """Keep each flag on until `minutes` have passed since the last crossing."""
+    return flags.rolling(minutes, min_periods=1).max() > 0
+
+
+# %%
+def jumpy_flags(live: pd.DataFrame) -> pd.Series:
+    """Flag single minutes whose latency is more than three robust sigmas off."""
+    hour = live.index.day_of_week * 24 + live.index.hour
+    z = (live["latency_p50_ms"] - usual_p50.loc[hour].to_numpy()) / spread_p50.loc[hour].to_numpy()
+    return z.abs() > 3
+
+
+jumpy = [jumpy_flags(day.live) for day in validation]
+rows = []
+for minutes in (1, 15, 45, 120):
+    pooled = scoring.pool_scores(
+        [
+            scoring.event_scores(hold(flags, minutes), day.events[["start", "end"]])
+            for flags, day in zip(jumpy, validation, strict=True)
+        ]
+    )
+    rows.append((minutes, pooled.alerts_per_day, pooled.repeats, pooled.recall, pooled.precision))
+columns = ["held (min)", "alerts a day", "repeats", "recall", "precision"]
+print(pd.DataFrame(rows, columns=columns).round(2).to_string(index=False))
+
+number = max(
+    (number for number, day in enumerate(validation) if len(day.events)),
+    key=lambda i: jumpy[i].loc[slice(*validation[i].events[["start", "end"]].iloc[0])].sum(),
+)
+incident, crossings = validation[number].events, jumpy[number]
+span = slice(incident["start"].iloc[0] - pd.Timedelta("20min"),
+             incident["end"].iloc[0] + pd.Timedelta("90min"))  # fmt: skip
+ax = plots.timeline(
+    {
+        "held for 45 minutes": hold(crossings, 45).loc[span] * 1.0 + 1.2,
+        "as it crosses": crossings.loc[span] * 1.0,
+    },
+    ylabel="flag",
+    events=incident,
+    title="Held, the flutter of an incident is one alert instead of four",
+)
+ax.set_yticks([])
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+plt.show()
+
+# %% [markdown]
+# The upper line is one alert. The lower one is four: two of them begin within the incident, and the last
+# two after its end, where they are false alarms. Now read the table. Holding has a price: an alert that
+# is still on when an incident begins can't find it. This detector crosses its line fourteen times a day,
+# and held for 45 minutes it loses a quarter of the incidents that it found, for two hours more than half.
+# On a score that seldom crosses without reason the price is nearly nothing. So get the score right first,
+# then choose the time on practice days, together with the threshold.
+
+# %% [markdown]
 # ### Exercise 5 · Evaluate by events (15 points)
 #
 # In production some alerts are raised while a service is **silenced**, because a planned maintenance
 # runs. They count for nothing, and neither do incidents that the team made itself. That is one more
 # rule than `course.scoring` knows.
 #
-# **Write** `evaluate_alerts(flags, events, silences, *, merge="10min")`, `point_adjust(labels, flags)`
-# and `random_score_f1(labels, *, draws=20, seed=0)`.
+# **Write** `evaluate_alerts(flags, events, silences, *, merge="10min")`,
+# `point_adjust(labels, flags, *, max_delay=None)` and `random_score_f1(labels, *, draws=20, seed=0)`.
 #
 # `evaluate_alerts` gets a boolean Series (regular minutes, UTC), and two DataFrames with the columns
 # `start` and `end` (timestamps, both inclusive, sorted, no overlaps within one frame; possibly
-# empty). Rules, on top of those above:
+# empty). It counts by these rules:
 #
-# 1. flags inside a silence are taken away *before* flags are joined to alerts (so flags on both sides of a
-#    short silence may still be one alert);
-# 2. an event that **begins** inside a silence is not counted at all, and an alert that begins within
-#    such an event is neither a hit nor a false alarm;
-# 3. the time watched is the number of samples outside silences (one minute each).
+# | what | how it counts |
+# |---|---|
+# | flags inside a silence | taken away *before* flags are joined to alerts; flags on both sides of a short silence may still be one alert |
+# | flags at most `merge` apart | one alert, which begins at its first flag |
+# | first alert that begins within an event | hit |
+# | later alerts that begin within that event | repeats: neither hits nor false alarms |
+# | alert that spans two events | belongs to the one in which it begins, and to neither if it begins before both |
+# | alert that begins in no event | false alarm |
+# | event that **begins** inside a silence | not counted at all; an alert that begins within it is not counted either |
+# | event that runs into a silence | counted like any other, also if it begins before the first sample |
+# | event partly or wholly outside the index | counted; it is missed if no alert begins within it |
+# | time watched | number of samples outside silences, one minute each |
 #
 # It returns a dict of floats: `recall`, `precision`, `f1`, `median_delay_min` (from the start of the
 # event to the start of the alert that hit it, in minutes) and `alerts_per_day` (all alerts that are
 # hits, repeats or false alarms, per day watched). What has no value is `nan`: recall without events,
-# precision without hits and false alarms, delay without hits, and F1 without events and without
-# false alarms. F1 is `2 * hits / (2 * hits + missed + false alarms)`: with events
-# and no alerts it is 0, while precision is `nan`.
+# precision without hits and false alarms, delay without hits, F1 without events and without
+# false alarms, and alerts per day if everything is silenced. F1 is
+# `2 * hits / (2 * hits + missed + false alarms)`: with events and no alerts it is 0, while precision is
+# `nan`.
 #
-# `point_adjust` gets two boolean arrays and returns a third: the flags, where every run of `True` in
-# `labels` that holds at least one flag is flagged as a whole. `random_score_f1` draws `draws` scores
-# uniformly from 0 to 1, takes for each the **best F1 over all thresholds** (samples count, flags are
-# `score >= threshold`), once as it is and once after point adjustment at every threshold, and
-# returns the two means `(f1, f1_adjusted)`. The labels hold at least one `True`.
+# `point_adjust` gets two boolean arrays and returns a third. A run of `True` in `labels` is *found* if
+# at least one of its samples is flagged. A run that is found is flagged as a whole. So far that is the
+# **point adjustment** of section 7, in which it will turn out to be a trap. At work an alert that comes
+# after three hours is worth little, so Ren et al. (*Time-Series Anomaly Detection Service at Microsoft*,
+# KDD, 2019) limit the delay: with a `max_delay` of $k$ samples a run is found only if one of its first
+# $k + 1$ samples is flagged, and a run that is not found loses all its flags. `None` sets no limit.
+# Flags outside the runs stay as they are.
+#
+# `random_score_f1` draws `draws` scores uniformly from 0 to 1, takes for each the **best F1 over all
+# thresholds** (samples count, flags are `score >= threshold`), once as it is and once after point
+# adjustment without a limit at every threshold, and returns the two means `(f1, f1_adjusted)`, both
+# over the same draws. The labels hold at least one `True`.
 #
 # **Right** means: exact to 1e-9 for the first two, within 0.03 for the means. 10 s a call, also for
 # 10,000 labels.
 #
 # **Example:** flags from 10:05 to 10:07, an event from 10:00 to 10:30, no silences, one day of
-# minutes: recall 1, precision 1, F1 1, delay 5, 1 alert per day.
+# minutes: recall 1, precision 1, F1 1, delay 5, 1 alert per day. With labels `[1, 1, 1, 0]` and flags
+# `[0, 1, 0, 1]`, `point_adjust` gives `[1, 1, 1, 1]` for `max_delay=1` and `[0, 0, 0, 1]` for
+# `max_delay=0`.
 #
-# **Scored:** 9 points for `evaluate_alerts` on unseen cases, 3 and 3 for the others.
+# **Scored:** 9 points for `evaluate_alerts` on unseen cases: four ordinary ones, all with silences, earn 7,
+# and four special ones (no events, no flags, always on, all silenced) earn 2, multiplied by the share of
+# ordinary ones that are right. 3 points for `point_adjust`, most of them with a limit. 3 for
+# `random_score_f1`, multiplied by the share of `point_adjust` that is right.
 
 
 # %% nbgrader={"grade": false, "grade_id": "evaluate", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1185,13 +1420,28 @@ def evaluate_alerts(
     ### END SOLUTION
 
 
-def point_adjust(labels: np.ndarray, flags: np.ndarray) -> np.ndarray:
-    """Flag every true run that holds at least one flag as a whole."""
+def point_adjust(
+    labels: np.ndarray, flags: np.ndarray, *, max_delay: int | None = None
+) -> np.ndarray:
+    """Flag every true run that is found in time as a whole, and no other.
+
+    Parameters
+    ----------
+    labels, flags : ndarray of bool
+        Of the same length.
+    max_delay : int, optional
+        A flag in the first `max_delay + 1` samples of a run finds it; None: any flag does.
+
+    Returns
+    -------
+    ndarray of bool
+    """
     ### BEGIN SOLUTION
     labels, adjusted = np.asarray(labels, dtype=bool), np.array(flags, dtype=bool)
     edges = np.flatnonzero(np.diff(np.r_[False, labels, False].astype(int)))
     for start, end in edges.reshape(-1, 2):
-        adjusted[start:end] |= adjusted[start:end].any()
+        in_time = end if max_delay is None else min(start + max_delay + 1, end)
+        adjusted[start:end] = adjusted[start:in_time].any()
     return adjusted
     ### END SOLUTION
 
@@ -1228,29 +1478,54 @@ def random_score_f1(labels: np.ndarray, *, draws: int = 20, seed: int = 0) -> tu
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-evaluate", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
-_index = pd.date_range("2026-03-25", periods=1440, freq="min", tz="UTC")
-_none = pd.DataFrame({"start": _index[:0], "end": _index[:0]})
-_event = pd.DataFrame({"start": [_index[600]], "end": [_index[630]]})
-_flags = pd.Series(False, _index)
-_flags.iloc[605:608] = True
-_result = evaluate_alerts(_flags, _event, _none)
-_expected = {"recall": 1, "precision": 1, "f1": 1, "median_delay_min": 5, "alerts_per_day": 1}
-for _name, _value in _expected.items():
-    assert abs(_result[_name] - _value) < 1e-9, f"{_name} is {_value}, you have {_result[_name]}"
-_result = evaluate_alerts(~pd.Series(False, _index), _event, _none)
-assert _result["recall"] == 0, "an alarm that is always on begins outside the event: no hit"
-_silence = pd.DataFrame({"start": [_index[590]], "end": [_index[606]]})
-_result = evaluate_alerts(_flags, _event, _silence)
-assert np.isnan(_result["recall"]), "the only event begins in a silence: recall has no value"
-assert _result["alerts_per_day"] == 0, "the alert at 10:07 belongs to an event that doesn't count"
-_labels = np.array([0, 1, 1, 1, 0, 1, 1, 0], dtype=bool)
-_adjusted = point_adjust(_labels, np.array([1, 0, 1, 0, 0, 0, 0, 0], dtype=bool))
-assert _adjusted.tolist() == [True, True, True, True, False, False, False, False], _adjusted
-_long = np.zeros(5000, dtype=bool)
-_long[1000:1300] = True
-_f1, _f1_adjusted = random_score_f1(_long)
-assert 0.05 < _f1 < 0.2, f"6 % of samples are anomalous, random F1 is about 0.11, not {_f1:.2f}"
-assert _f1_adjusted > 0.9, f"one lucky sample finds the run of 300, yours: {_f1_adjusted:.2f}"
+_check_index = pd.date_range("2026-03-25", periods=1440, freq="min", tz="UTC")
+_check_none = pd.DataFrame({"start": _check_index[:0], "end": _check_index[:0]})
+_check_event = pd.DataFrame({"start": [_check_index[600]], "end": [_check_index[630]]})
+_check_flags = pd.Series(False, _check_index)
+_check_flags.iloc[605:608] = True
+_check_result = evaluate_alerts(_check_flags, _check_event, _check_none)
+_check_expected = {"recall": 1, "precision": 1, "f1": 1, "median_delay_min": 5, "alerts_per_day": 1}
+for _check_name, _check_value in _check_expected.items():
+    assert abs(_check_result[_check_name] - _check_value) < 1e-9, (
+        f"{_check_name} is {_check_value}, you have {_check_result[_check_name]}"
+    )
+_check_result = evaluate_alerts(~pd.Series(False, _check_index), _check_event, _check_none)
+assert _check_result["recall"] == 0, "an alarm that is always on begins outside the event: no hit"
+_check_silence = pd.DataFrame({"start": [_check_index[590]], "end": [_check_index[606]]})
+_check_result = evaluate_alerts(_check_flags, _check_event, _check_silence)
+assert np.isnan(_check_result["recall"]), "the only event begins in a silence: recall has no value"
+assert _check_result["alerts_per_day"] == 0, (
+    "the alert at 10:07 belongs to an event that doesn't count"
+)
+_check_labels = np.array([0, 1, 1, 1, 0, 1, 1, 0], dtype=bool)
+_check_adjusted = point_adjust(_check_labels, np.array([1, 0, 1, 0, 0, 0, 0, 0], dtype=bool))
+assert _check_adjusted.tolist() == [True, True, True, True, False, False, False, False], (
+    _check_adjusted
+)
+_check_late = np.array([0, 0, 1, 0, 0, 1, 0, 1], dtype=bool)
+_check_adjusted = point_adjust(_check_labels, _check_late, max_delay=0)
+assert _check_adjusted.tolist() == [False] * 5 + [True, True, True], (
+    f"the run from 1 to 3 is flagged one sample late, with max_delay=0 it is lost: {_check_adjusted}"
+)
+_check_adjusted = point_adjust(_check_labels, _check_late, max_delay=1)
+assert _check_adjusted.tolist() == [False, True, True, True, False, True, True, True], (
+    f"with max_delay=1 both runs are found: {_check_adjusted}"
+)
+_check_result = evaluate_alerts(
+    _check_flags,
+    _check_event,
+    pd.DataFrame({"start": [_check_index[0]], "end": [_check_index[-1]]}),
+)
+assert np.isnan(_check_result["alerts_per_day"]), "all is silenced: alerts per day have no value"
+_check_long = np.zeros(5000, dtype=bool)
+_check_long[1000:1300] = True
+_check_f1, _check_f1_adjusted = random_score_f1(_check_long)
+assert 0.05 < _check_f1 < 0.2, (
+    f"6 % of samples are anomalous, random F1 is about 0.11, not {_check_f1:.2f}"
+)
+assert _check_f1_adjusted > 0.9, (
+    f"one lucky sample finds the run of 300, yours: {_check_f1_adjusted:.2f}"
+)
 print("exercise 5: the visible check passes")
 
 # %% [markdown]
@@ -1259,7 +1534,8 @@ print("exercise 5: the visible check passes")
 # **Point adjustment** was introduced with the argument that one alert per incident is enough (Xu et
 # al., WWW, 2018), and became the standard of deep anomaly detection. But it lets *one* lucky sample
 # turn a run of hundreds into hundreds of hits, while a false alarm stays one sample. Kim et al.
-# (AAAI, 2022) showed that a **random** score then beats the state of the art. See for yourself:
+# (AAAI, 2022) showed that a **random** score then beats the state of the art. (A limit of delay, as in
+# exercise 5, softens the trap; it does not remove it.) See for yourself:
 
 # %%
 rng = np.random.default_rng(5)
@@ -1376,6 +1652,9 @@ print(f"above 5 %: {(above & ~above.shift(fill_value=False)).sum()} times; ", en
 print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 
 # %% [markdown]
+# The second *pending* at 11:53 is a single minute above the line, long after the deploy has been rolled
+# back: `for` lets it pass without an alert.
+#
 # A rule may look back a week, too: `offset 1w` shifts a selector. That is the contextual baseline of
 # section 3, in its simplest form. And it may notice what is *not* there: `absent(x)` returns 1
 # when there is no sample of `x`. A service that sends nothing raises no error rate.
@@ -1388,7 +1667,7 @@ print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 # | alert | fires when | severity |
 # |---|---|---|
 # | `ErrorRatioHigh` | the error ratio of a service has been above 5 % at every evaluation for 5 minutes; it keeps firing until the ratio has not been above 5 % for 10 minutes | `page` |
-# | `LatencySlow` | the mean of a service's p99 latency over the last 10 minutes has been above 1.5 times the mean over the same 10 minutes one week before, at every evaluation for 10 minutes, and its present request rate is above 0.5 per second at each of them | `ticket` |
+# | `LatencySlow` | the mean of a service's p99 latency over the last 10 minutes has been above 1.5 times the mean over the same 10 minutes one week before, at every evaluation for 10 minutes, and its present request rate is above 0.5 per second at each of them (a sample that is less than 5 minutes old is present: Prometheus looks back that far) | `ticket` |
 # | `TelemetryMissing` | there has been no sample of checkout's request rate (older ones than 5 minutes don't count in Prometheus), at every evaluation for 3 minutes | `page` |
 #
 # The metrics are `shop_error_ratio` (0 to 1), `shop_latency_p99_ms` and `shop_request_rate`, each
@@ -1400,7 +1679,9 @@ print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 # Rule files of up to 64 KiB without YAML anchors or aliases are accepted.
 #
 # **Example:** `load_rules(alert_rules())` raises no error, and the error ratio of one service at 6 %
-# for 8 minutes fires `ErrorRatioHigh` for that service from its sixth minute on.
+# for 8 minutes fires `ErrorRatioHigh` for that service from its sixth minute on. A p99 that is twice as
+# high as a week ago from minute 0 to 59 has a ten-minute mean above 1.5 times from minute 5 to 63
+# (six of ten samples suffice, five do not), so `LatencySlow` fires from minute 15 to 63.
 #
 # **Scored:** 4, 4 and 2 points; each case of a rule must agree at every minute, label sets and
 # severity included. 10 s a call.
@@ -1439,51 +1720,57 @@ groups:
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-alert-rules", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
-_rules = prometheus.load_rules(alert_rules())
-_names = sorted(_rule.name for _rule in _rules.alerts)
-assert _names == ["ErrorRatioHigh", "LatencySlow", "TelemetryMissing"], f"alerts found: {_names}"
-_index = pd.date_range("2026-03-25", periods=60, freq="min", tz="UTC")
-_wide = pd.DataFrame(
+_check_rules = prometheus.load_rules(alert_rules())
+_check_names = sorted(_check_rule.name for _check_rule in _check_rules.alerts)
+assert _check_names == ["ErrorRatioHigh", "LatencySlow", "TelemetryMissing"], (
+    f"alerts found: {_check_names}"
+)
+_check_index = pd.date_range("2026-03-25", periods=60, freq="min", tz="UTC")
+_check_wide = pd.DataFrame(
     {
         ("cart", "error_ratio"): 0.01,
         ("checkout", "error_ratio"): 0.01,
         ("checkout", "request_rate"): 9.0,
     },
-    index=_index,
+    index=_check_index,
 )
-_wide.columns = pd.MultiIndex.from_tuples(_wide.columns, names=["service", "metric"])
-_wide.iloc[20:28, 0] = 0.06
-_wide.iloc[30:34, 1] = 0.5
-_answer = prometheus.evaluate(_rules, prometheus.to_series(_wide))
-_firing = _answer.firing("ErrorRatioHigh", service="cart", severity="page")
-assert _firing.any(), "ErrorRatioHigh must fire for cart, with the labels service and severity=page"
-_first, _last = np.flatnonzero(_firing)[[0, -1]]
-assert (_first, _last) == (25, 37), (
-    f"cart's errors last from minute 20 to 27: firing from minute 25 to 37, not {_first} to {_last}"
+_check_wide.columns = pd.MultiIndex.from_tuples(_check_wide.columns, names=["service", "metric"])
+_check_wide.iloc[20:28, 0] = 0.06
+_check_wide.iloc[30:34, 1] = 0.5
+_check_answer = prometheus.evaluate(_check_rules, prometheus.to_series(_check_wide))
+_check_firing = _check_answer.firing("ErrorRatioHigh", service="cart", severity="page")
+assert _check_firing.any(), (
+    "ErrorRatioHigh must fire for cart, with the labels service and severity=page"
 )
-assert not _answer.firing("ErrorRatioHigh", service="checkout").any(), "4 minutes are not 5"
-assert not _answer.firing("TelemetryMissing").any(), "checkout's request rate is there"
-_wide.iloc[30:50, 2] = np.nan
-_missing = prometheus.evaluate(_rules, prometheus.to_series(_wide)).firing(
+_check_first, _check_last = np.flatnonzero(_check_firing)[[0, -1]]
+assert (_check_first, _check_last) == (25, 37), (
+    f"cart's errors last from minute 20 to 27: firing from minute 25 to 37, not {_check_first} to {_check_last}"
+)
+assert not _check_answer.firing("ErrorRatioHigh", service="checkout").any(), "4 minutes are not 5"
+assert not _check_answer.firing("TelemetryMissing").any(), "checkout's request rate is there"
+_check_wide.iloc[30:50, 2] = np.nan
+_check_missing = prometheus.evaluate(_check_rules, prometheus.to_series(_check_wide)).firing(
     "TelemetryMissing", severity="page"
 )
-assert _missing.any(), "checkout's request rate stops for 20 minutes: TelemetryMissing must fire"
-_index = pd.date_range("2026-03-17", periods=8 * 1440, freq="min", tz="UTC")
-_wide = pd.DataFrame(
+assert _check_missing.any(), (
+    "checkout's request rate stops for 20 minutes: TelemetryMissing must fire"
+)
+_check_index = pd.date_range("2026-03-17", periods=8 * 1440, freq="min", tz="UTC")
+_check_wide = pd.DataFrame(
     {
         ("cart", "latency_p99_ms"): 100.0,
         ("cart", "request_rate"): 5.0,
         ("cart", "error_ratio"): 0.0,
     },
-    index=_index,
+    index=_check_index,
 )
-_wide.columns = pd.MultiIndex.from_tuples(_wide.columns, names=["service", "metric"])
-_wide.iloc[-300:-240, 0] = 200.0
-_slow = prometheus.evaluate(_rules, prometheus.to_series(_wide)).firing(
+_check_wide.columns = pd.MultiIndex.from_tuples(_check_wide.columns, names=["service", "metric"])
+_check_wide.iloc[-300:-240, 0] = 200.0
+_check_slow = prometheus.evaluate(_check_rules, prometheus.to_series(_check_wide)).firing(
     "LatencySlow", service="cart", severity="ticket"
 )
-assert 30 < _slow.sum() < 60, (
-    f"an hour at twice last week's p99: firing for {_slow.sum()} minutes, expected 30 to 60"
+assert 30 < _check_slow.sum() < 60, (
+    f"an hour at twice last week's p99: firing for {_check_slow.sum()} minutes, expected 30 to 60"
 )
 print("exercise 6: the visible check passes")
 
@@ -1497,58 +1784,68 @@ print("exercise 6: the visible check passes")
 #
 # You may practise as much as you like: `shop.service_days` makes days with known truth from a
 # seed of yours. The hidden days come from seeds that nobody knows, so memorising is no use; the
-# *kind* of day is the same. The next cell judges two simple detectors on such days, at several widths.
+# *kind* of day is the same. The next cell gives two simple detectors what you will give yours: tuning
+# on practice days, the width of the band as well as the time that a flag is held.
 
 # %%
 SERVICES = ["checkout", "payment", "inventory", "search", "cart", "catalog-db"]
-KINDS = [
-    "cpu_saturation", "memory_leak", "slow_query", "bad_deploy", "pool_exhaustion", "network_delay",
-]  # fmt: skip
-practice = [
+
+# %%
+practice_days = [
     *shop.service_days(24, seed=71, after=history.index[-1], services=SERVICES, kinds=KINDS),
     *shop.service_days(12, seed=72, after=history.index[-1], services=SERVICES, quiet_share=1.0),
 ]
 
 
-def static_three_sigma(history: pd.DataFrame, live: pd.DataFrame, sigmas: float = 3.0) -> pd.Series:
-    """Flag latency that is far from the mean of the whole history."""
-    past = history["latency_p99_ms"]
-    return (live["latency_p99_ms"] - past.mean()).abs() > sigmas * past.std()
+def static_sigma(past: pd.DataFrame, live: pd.DataFrame) -> pd.Series:
+    """Distance of p99 from the mean of the whole history, in standard deviations."""
+    usual = past["latency_p99_ms"]
+    return (live["latency_p99_ms"] - usual.mean()).abs() / usual.std()
 
 
-def plain_ewma(history: pd.DataFrame, live: pd.DataFrame, width: float = 4.0) -> pd.Series:
-    """Flag latency that is far from its own moving average."""
-    past = history["latency_p50_ms"]
-    joined = pd.concat([past.iloc[-240:], live["latency_p50_ms"]])
+def plain_ewma(past: pd.DataFrame, live: pd.DataFrame) -> pd.Series:
+    """Distance of p50 from its moving average, in standard deviations of that distance."""
+    usual = past["latency_p50_ms"]
+    joined = pd.concat([usual.iloc[-240:], live["latency_p50_ms"]])
     expected = joined.ewm(span=60, adjust=False).mean().shift(1).loc[live.index]
-    step = (past - past.ewm(span=60, adjust=False).mean().shift(1)).std()
-    return (live["latency_p50_ms"] - expected).abs() > width * step
+    step = (usual - usual.ewm(span=60, adjust=False).mean().shift(1)).std()
+    return (live["latency_p50_ms"] - expected).abs() / step
 
 
-def judge(detector) -> tuple[scoring.EventScores, pd.Series]:
-    """Pooled scores of a detector on the practice days, and its recall by kind of fault."""
-    results = [
-        scoring.event_scores(detector(day), day.events[["start", "end"]]) for day in practice
+def judge(flagged: list[pd.Series]) -> list[scoring.EventScores]:
+    """Scores of the flags on each practice day."""
+    return [
+        scoring.event_scores(flags, day.events[["start", "end"]])
+        for flags, day in zip(flagged, practice_days, strict=True)
     ]
-    kinds = [day.events["kind"].iloc[0] if len(day.events) else "quiet" for day in practice]
-    recall = pd.Series([result.recall for result in results], kinds).dropna()
-    return scoring.pool_scores(results), recall.groupby(level=0).mean()
 
 
+tuned = {}
 for name, detector, widths in [
-    ("static sigma", static_three_sigma, (3, 6, 9, 12)),
+    ("static sigma", static_sigma, (3, 9, 16, 25)),
     ("plain EWMA", plain_ewma, (4, 7, 10, 14)),
 ]:
+    distances = [detector(history[day.service], day.live) for day in practice_days]
+    best = 0.0
     for width in widths:
-        pooled, _ = judge(lambda day, d=detector, w=width: d(history[day.service], day.live, w))
-        print(
-            f"{name:12} at {width:2}: recall {pooled.recall:.2f}, F1 {pooled.f1:.2f}, "
-            f"{7 * pooled.false_alarms_per_day:5.1f} false alarms per service-week"
-        )
+        for minutes in (1, 60):
+            flagged = [hold(distance > width, minutes) for distance in distances]
+            pooled = scoring.pool_scores(judge(flagged))
+            weekly = 7 * pooled.false_alarms_per_day
+            print(
+                f"{name:12} width {width:2}, held {minutes:2} min: recall {pooled.recall:.2f}, "
+                f"F1 {pooled.f1:.2f}, {weekly:5.1f} false alarms per service-week"
+            )
+            if weekly <= 1 and pooled.f1 > best:
+                best, tuned[name] = pooled.f1, (width, minutes, flagged)
+for name, (width, minutes, _) in tuned.items():
+    print(f"within the budget, {name} is best at width {width}, held for {minutes} min")
 
 # %% [markdown]
 # At their textbook widths both raise far more false alarms than one per service and week. At widths
-# that keep the budget, or nearly, they miss half of the incidents or more.
+# that keep the budget they miss half of the incidents or more. Beware of the best row: it is the best of
+# eight on 24 incidents, so a part of it is luck. On twenty other sets of days the same two settings reach
+# an F1 of 0.34 (static) and 0.35 (EWMA) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
@@ -1559,22 +1856,27 @@ for name, detector, widths in [
 # `live` is one day of the same service in the week after: some values may be `NaN`. `detect` returns
 # a boolean Series on the index of `live`. Any method is allowed.
 #
+# The day begins at 00:00 with nothing before it: trailing windows start empty. It may also have only begun
+# (the first hour at least is there), as it does in production.
+#
 # **Right** means: a flag at time $t$ doesn't change when later samples do (without that: no points);
-# the same input gives the same flags. Alerts, hits and false alarms are counted as in section 6.
+# the same history and day give the same flags, in a fresh kernel, too, so give every random generator a
+# seed. Alerts, hits and false alarms are counted as in section 6, and a flag may be held.
 #
 # **Example:** `detect(fit_detector(history["cart"]), history["cart"].iloc[-1440:])` is `False` nearly
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`. Points rise from F1 0.50, which the better of the two simple detectors above reaches when
-# tuned to the budget, to 0.72. The budget is one false
-# alarm per service-week. Seventy days are ten weeks, so chance alone may bring 15 alarms to a detector
-# that keeps it: up to 1.5 a week cost nothing, at 3 a week nothing is left. 30 s for a fit, 10 s for a
-# day.
+# `SERVICES`. Points rise from F1 0.40, a little above what the two simple detectors reach when tuned to
+# the budget, to 0.75. The budget is one false alarm per service-week. Seventy days are ten weeks, so
+# chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
+# nothing is left. Look-ahead is tried as in exercise 4, after some of your alerts and at other moments,
+# in a fresh kernel that remembers nothing. 30 s for a fit, 10 s for a day.
 #
 # Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth
 # over minutes, and give every feature its own threshold, taken from history that its baseline has not
-# seen, with a margin. An alert that goes out and comes back just after the incident has ended is a false alarm.
+# seen. Then ask the practice days how large a margin above it pays. An alert that goes out and comes back
+# just after the incident has ended is a false alarm.
 
 
 # %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1637,8 +1939,8 @@ def fit_detector(history: pd.DataFrame) -> object:
         ]
     )
     usual = baseline(table)
-    # A margin above the highest score of four quiet weeks keeps the budget on weeks to come.
-    return {"score": lambda live: features(levels(live), usual), "limits": 1.3 * held_out.max()}
+    # Faults go far beyond the highest score of four quiet weeks: a wide margin costs few of them.
+    return {"score": lambda live: features(levels(live), usual), "limits": 1.6 * held_out.max()}
     ### END SOLUTION
 
 
@@ -1658,55 +1960,65 @@ def detect(model: object, live: pd.DataFrame) -> pd.Series:
         On the index of `live`.
     """
     ### BEGIN SOLUTION
-    return (model["score"](live) > model["limits"]).any(axis=1)
+    flags = (model["score"](live) > model["limits"]).any(axis=1)
+    return flags.rolling(45, min_periods=1).max() > 0
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-milestone", "locked": true, "points": 20, "schema_version": 3, "solution": false, "task": false}
-_models = {_name: fit_detector(history[_name]) for _name in SERVICES}
-_example = practice[0]
-_flags = detect(_models[_example.service], _example.live)
-assert isinstance(_flags, pd.Series) and _flags.index.equals(_example.live.index), (
-    "detect returns a Series on the index of live"
-)
-_prefix = detect(_models[_example.service], _example.live.iloc[:700])
-assert _flags.iloc[:700].astype(bool).equals(_prefix.astype(bool)), "flags move with the future"
-_results = scoring.pool_scores(
-    [
-        scoring.event_scores(
-            detect(_models[_day.service], _day.live), _day.events[["start", "end"]]
+_check_models = {_check_name: fit_detector(history[_check_name]) for _check_name in SERVICES}
+_check_flagged = []
+for _check_day in practice_days:
+    _check_flags = detect(_check_models[_check_day.service], _check_day.live)
+    assert isinstance(_check_flags, pd.Series), "detect returns a Series"
+    assert _check_flags.index.equals(_check_day.live.index), "on the index of live"
+    _check_flags = _check_flags.astype(bool)
+    _check_begins = scoring.alert_intervals(_check_flags)["start"]
+    if len(_check_begins):
+        _check_until = _check_begins.iloc[0] + pd.Timedelta("2min")
+        _check_early = detect(_check_models[_check_day.service], _check_day.live.loc[:_check_until])
+        assert _check_early.astype(bool).equals(_check_flags.loc[:_check_until]), (
+            "flags change when the samples after an alert are cut off"
         )
-        for _day in practice
-    ]
+    _check_flagged.append(_check_flags)
+_check_pooled = scoring.pool_scores(judge(_check_flagged))
+print(
+    f"practice days: recall {_check_pooled.recall:.2f}, precision {_check_pooled.precision:.2f}, ",
+    end="",
 )
-print(f"practice days: recall {_results.recall:.2f}, precision {_results.precision:.2f}, ", end="")
-print(f"F1 {_results.f1:.2f}, {7 * _results.false_alarms_per_day:.1f} false alarms a week")
-assert 7 * _results.false_alarms_per_day <= 3, "more than three false alarms per service-week"
-assert _results.f1 > 0.5, f"an event F1 of {_results.f1:.2f} on the practice days is too low"
-print("full points need an F1 of 0.72 on the hidden days, with at most 1.5 false alarms a week")
+print(
+    f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
+)
+assert 7 * _check_pooled.false_alarms_per_day <= 3, "more than three false alarms per service-week"
+assert _check_pooled.f1 > 0.5, (
+    f"an event F1 of {_check_pooled.f1:.2f} on the practice days is too low"
+)
+print("full points need an F1 of 0.75 on the hidden days, with at most 1.5 false alarms a week")
 print("exercise 7: the visible check passes")
 
 # %% [markdown]
-# Which kinds does your detector find that the simple ones miss? And which does it still miss?
+# Which kinds does your detector find that the simple ones miss? And which does it still miss? With about
+# four incidents of a kind the bars are rough: one incident more or less is a quarter.
 
 # %%
 models = {name: fit_detector(history[name]) for name in SERVICES}
+flagged = {name: found[2] for name, found in tuned.items()}
+flagged["yours"] = [detect(models[day.service], day.live) for day in practice_days]
+kinds = [day.events["kind"].iloc[0] if len(day.events) else "quiet" for day in practice_days]
 by_kind = pd.DataFrame(
     {
-        "static 12 sigma": judge(
-            lambda day: static_three_sigma(history[day.service], day.live, 12)
-        )[1],
-        "plain EWMA, width 10": judge(lambda day: plain_ewma(history[day.service], day.live, 10))[
-            1
-        ],
-        "yours": judge(lambda day: detect(models[day.service], day.live))[1],
+        name: pd.Series([result.recall for result in judge(flags)], kinds).dropna()
+        .groupby(level=0).mean()
+        for name, flags in flagged.items()
     }
-)
+)  # fmt: skip
+counts = pd.Series(kinds).value_counts()
+by_kind.index = [f"{kind} ({counts[kind]})" for kind in by_kind.index]
 ax = by_kind.plot.barh(figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.BLUE])
 ax.set(
-    title="One metric can't see CPU saturation",
+    title="On latency alone, both simple detectors miss all CPU saturation",
     xlabel="event recall on the practice days",
-    ylabel="",
+    ylabel="kind (incidents)",
     xlim=(0, 1.05),
 )
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -1769,6 +2081,18 @@ else:
 # The reference is a little more precise than the EWMA at the same recall, and the interval of that difference
 # contains zero: **the EWMA is not shown to be beaten** on a dozen series with two dozen windows. Treat any
 # difference below a tenth as noise.
+#
+# What the command prints for the AWS group (12 of its 17 series, the ones that the course can pin to a
+# file; 23 label windows), when every family may raise as many alerts as the EWMA:
+#
+# | detector | windows found | recall | precision | alerts a series-day | chance recall | chance precision |
+# |---|---|---|---|---|---|---|
+# | static | 17 of 23 | 0.74 | 0.16 | 1.68 | 0.59 | 0.12 |
+# | rolling MAD | 11 of 23 | 0.48 | 0.14 | 1.68 | 0.46 | 0.13 |
+# | EWMA | 18 of 23 | 0.78 | 0.17 | 1.68 | 0.57 | 0.11 |
+# | robust, time of day (the reference) | 18 of 23 | 0.78 | 0.18 | 1.68 | 0.54 | 0.12 |
+#
+# The difference between the last two is 0.013 in precision, with a 95 % interval from -0.022 to 0.042.
 #
 # NAB itself publishes another number: the **NAB score** over its whole corpus of 58 series, 100 for a
 # perfect and 0 for a silent detector. It rewards early detection within a window, and NAB chooses each
