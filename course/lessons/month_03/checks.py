@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ _KINDS = (
 )
 
 
+@cache
 def _history() -> pd.DataFrame:
     return telemetry.load("shop-quiet-28d")
 
@@ -88,7 +90,7 @@ def check_decompose(student: Student, hidden: Hidden) -> list[Case]:
     ]
     found = []
     for name, periods in wanted:
-        redness = rng.uniform(0.85, 0.95) if name.endswith("strongly correlated noise") else (
+        redness = rng.uniform(0.8, 0.88) if name.endswith("strongly correlated noise") else (
             rng.uniform(0.3, 0.6)
         )  # fmt: skip
         series = _seasonal(rng, periods, redness)
@@ -347,9 +349,8 @@ def _arl(
 def _unseen(
     hidden: Hidden, name: str, incidents: int, quiet: int, services: tuple[str, ...], **options: Any
 ) -> list[ServiceDay]:
-    after = _history().index[-1]
-
     def make() -> list[ServiceDay]:
+        after = _history().index[-1]
         return [
             *service_days(incidents, hidden.seed(f"{name} incidents"), after=after,
                           services=services, kinds=_KINDS, **options),
@@ -487,10 +488,10 @@ def _looks_ahead(
     waiting = [number for number in hits if days[number].service in again]
     waiting = rng.permutation(waiting).tolist()
     cuts = [(n, hits[n] + 1 + int(rng.choice([0, 0, 0, 1, 2, 3, 4, 5]))) for n in waiting[:8]]
-    cuts += [(n, hits[n] - int(rng.integers(0, 30))) for n in waiting[8:11]]
-    others = [n for n, day in enumerate(days) if day.service in again and n not in waiting[:11]]
+    cuts += [(n, hits[n] - int(rng.integers(0, 30))) for n in waiting[8:10]]
+    others = [n for n, day in enumerate(days) if day.service in again and n not in waiting[:10]]
     others = rng.permutation(others).astype(int).tolist()
-    cuts += [(n, _odd_moment(days[n].live) + int(rng.integers(1, 20))) for n in others[:5]]
+    cuts += [(n, _odd_moment(days[n].live) + int(rng.integers(1, 20))) for n in others[:4]]
     cuts += [(n, int(rng.integers(200, 1440))) for n in others[5:8]] + [
         (n, 1440) for n in others[8:9]
     ]
