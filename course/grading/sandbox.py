@@ -256,6 +256,8 @@ def fork_server_command(base: Path, uid: int | None) -> list[str]:
         "--bind", str(base / "socket"), f"{inside}/socket",
         *(word for place in (INSIDE_IN, INSIDE_OUT, INSIDE_WORK)
           for word in ("--perms", "0755", "--dir", place)),
+        # All kernels share these; an ordinary user's would own them and could change them for the next.
+        "--remount-ro", "/dev", "--remount-ro", "/",
         *_environment(),
         "--chdir", "/",
         "--", *_launch(uid, {}, filtered=False),

@@ -64,6 +64,14 @@ def test_it_sees_its_own_folder_and_nobody_else_s(server: ForkServer, run_cells:
          " l.umount2(b'/run/course/runs', 2), l.ptrace(0, 0, 0, 0), l.setns(0, 0))", "-1 -1 -1 -1 -1"),
         ("import os\ntry: os.kill(1, 9); print('sent, and ignored')\nexcept OSError: print('sent, and ignored')", "sent, and ignored"),
         ("open('/run/course/in/x', 'w')", "Read-only"),
+        (
+            "import os\nfor p in ('/x', '/etc/x', '/dev/x', '/opt/x', '/run/course/x', '/run/x'):\n"
+            "    try: os.mkdir(p); print('made', p)\n    except OSError: pass\n"
+            "for a in ('/run/course', '/opt', '/etc'):\n"
+            "    try: os.rename(a, a + 'x'); print('moved', a)\n    except OSError: pass\n"
+            "print('all as it was')",
+            "all as it was",
+        ),
         ("open('/usr/x', 'w')", "Read-only"),
         ("import os\nprint(sorted({os.readlink(f'/proc/self/fd/{f}').partition(':')[0] for f in os.listdir('/proc/self/fd')"
          " if os.path.lexists(f'/proc/self/fd/{f}')}))", "['/dev/null', 'anon_inode', 'pipe', 'socket']"),
