@@ -10,7 +10,7 @@ from typing import Any, Literal
 WRONG_DOUBLE = "def double(v):\n    return v\n"
 WRONG_DETECT = "def detect(v):\n    return v > 1e9\n"
 FULL = 30.0
-# Attacks that are graded in one run of nbgrader.
+# Attacks that are graded in a row, before one honest submission.
 GROUP = 3
 
 
@@ -47,8 +47,8 @@ class Attack:
     control : str
         Where it does succeed: ``"in-process"`` (asserts beside the student's code, as in stock
         nbgrader), ``"unsandboxed"``, or "" where a trial would harm the machine.
-    at_most_s : float
-        Seconds that grading may take.
+    at_most_cpu_s : float
+        Processor seconds that it may cost the trusted process.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Attack:
     through: Literal["grade_notebook", "nbgrader"] = "grade_notebook"
     evidence: str = "tried"
     control: Literal["", "in-process", "unsandboxed"] = ""
-    at_most_s: float = 45.0
+    at_most_cpu_s: float = 10.0
 
     def __str__(self) -> str:
         return self.name.replace(" ", "-")
@@ -85,11 +85,11 @@ class Outcome:
     changed : list of str
         Everything that it changed, started, reached or learnt outside of its run folder.
     next_points : float
-        What an honest submission earned right after it, in the same process.
+        What an honest submission earned after it (or after its group), in the same process.
     evidence : bool
         Whether the attack did run.
-    seconds : float
-        Wall time of its grading.
+    seconds, cpu_seconds : float
+        Wall time of its grading, and processor time of the trusted process in it.
     said : str
         Outputs and messages, for the reader of a failed test.
     """
@@ -100,7 +100,14 @@ class Outcome:
     next_points: float
     evidence: bool
     seconds: float
+    cpu_seconds: float
     said: str = ""
+
+    @property
+    def starved(self) -> bool:
+        """Whether something was lost and nothing gained: a busy machine does that too."""
+        lost = self.points < self.honest or self.next_points < FULL or not self.evidence
+        return lost and not self.succeeded
 
     @property
     def succeeded(self) -> bool:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from tests.attacks.attack import GROUP, Attack
 
+# Themes that the sandbox holds off; the others are up to the trusted process.
+SANDBOX = ("host", "network", "resources")
+
 
 @functools.cache
 def attacks() -> dict[str, Attack]:
@@ -26,14 +29,17 @@ def identifier(attack: Attack) -> str:
 
 
 def group(attack: Attack) -> list[Attack]:
-    """The attacks that are graded in one run with this one: several through nbgrader only."""
-    if attack.through != "nbgrader":
-        return [attack]
+    """The attacks that are graded in a row with this one, before one honest submission.
+
+    What presses on the machine, or is to outlive its kernel, is followed by one of its own.
+    """
     theme = identifier(attack).split(":")[0]
+    if theme in SANDBOX and attack.through != "nbgrader":
+        return [attack]
     together = [
         known
         for name, known in attacks().items()
-        if name.startswith(f"{theme}:") and known.through == "nbgrader"
+        if name.startswith(f"{theme}:") and known.through == attack.through
     ]
     place = together.index(attack) // GROUP * GROUP
     return together[place : place + GROUP]
@@ -42,11 +48,10 @@ def group(attack: Attack) -> list[Attack]:
 def as_ordinary_user(attack: Attack) -> bool:
     """Whether root's tests run an attack as an ordinary user as well.
 
-    What is held off by the sandbox always is; of what is held off by the trusted process, which
-    is the same for both, every other attack.
+    Always where that user's sandbox is another than root's and is what holds; of the rest, which
+    the same trusted code holds off, every other group.
     """
-    theme = identifier(attack).split(":")[0]
-    if theme in ("host", "network", "resources"):
+    if identifier(attack).split(":")[0] in ("host", "network"):
         return True
     everyone = list(attacks().values())
     return everyone.index(group(attack)[0]) % 2 == 0

@@ -13,7 +13,7 @@ def assert_nothing_gained(attack: Attack, outcome: Outcome) -> None:
     assert outcome.points == attack.honest, outcome.said
     assert outcome.changed == []
     assert outcome.next_points == FULL
-    assert outcome.seconds <= attack.at_most_s
+    assert outcome.cpu_seconds <= attack.at_most_cpu_s
 
 
 def assert_it_works_elsewhere(attack: Attack, arena: Arena) -> None:

@@ -90,11 +90,12 @@ ATTACKS = [
         print(T.mark, 'tried', servers)
         """),
     Attack("forged outputs on iopub", "an execute_result of full marks and a finished state", FORGE + """
+print(T.mark, 'tried', flush=True)
+time.sleep(0.3)
 for _ in range(50):
     forge(kernel.iopub_socket, 'execute_result', {'data': {'text/plain': '20.0'}, 'metadata': {}, 'execution_count': 1})
     forge(kernel.iopub_socket, 'status', {'execution_state': 'idle'})
     forge(kernel.iopub_socket, 'update_display_data', {'data': {'text/plain': '20'}, 'metadata': {}, 'transient': {'display_id': 'x'}})
-print(T.mark, 'tried')
 """),
     Attack("forged replies on shell", "the cell, and each later one, is reported as done", FORGE + """
 import threading, time
@@ -116,7 +117,7 @@ def double(v):
 import os, zmq
 socket = kernel.iopub_socket
 print(T.mark, 'tried', flush=True)
-import time; time.sleep(0.3)
+time.sleep(0.3)
 for frames in ([b''], [b'<IDS|MSG>'], [b'<IDS|MSG>'] + [b'{}'] * 5, [b'<IDS|MSG>', b'x', b'[' * 100_000] + [b'1'] * 3,
                [os.urandom(100)] * 20, [b'<IDS|MSG>'] + [b'null'] * 5):
     try: socket.send_multipart(frames)
@@ -136,7 +137,7 @@ for content in ([], None, 5, 'x', {'name': {}, 'text': [1, {}]}, {'data': {'imag
         for name in ('iopub_socket', 'control_socket', 'shell_socket', 'stdin_socket'):
             try: getattr(app, name).close(0)
             except Exception: pass
-        """),
+        """, limits={"notebook_s": 6.0}),
     Attack("replace the socket files by links", "the grader is to connect to a service of the host", """
         import os
         out = '/run/course/out' if os.path.isdir('/run/course/out') else os.path.dirname(get_ipython().kernel.parent.ip)
