@@ -10,7 +10,7 @@ from tests.attacks.arena import Arena
 from tests.attacks.attack import Attack, Outcome
 from tests.attacks.checks import assert_it_works_elsewhere, assert_nothing_gained
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.release]
 
 # Forged messages in the name of the cell that is running, signed with the kernel's own key.
 FORGE = """

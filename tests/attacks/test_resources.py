@@ -10,7 +10,7 @@ from course.grading.limits import MB
 from tests.attacks.attack import Attack, Outcome
 from tests.attacks.checks import assert_nothing_gained
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.release]
 
 RIGHT = "def double(v):\n    return v * 2\n"
 
