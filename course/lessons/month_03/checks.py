@@ -173,7 +173,11 @@ def _decomposition(
     errors = {}
     for part, values in parts.items():
         true = pd.Series(values, index).resample("15min").mean()
-        errors[part] = float(np.sqrt(((found[part] - true) ** 2).mean()) / true.std())
+        error = (found[part] - true) ** 2
+        # An incident bends the season where it is: the worst day counts.
+        worst_day = float(error.groupby(error.index.floor("D")).mean().max())
+        mean = worst_day if part == "seasonal" else float(error.mean())
+        errors[part] = float(np.sqrt(mean) / true.std())
     worst = max(errors, key=lambda part: errors[part])
     score = ramp(errors[worst], 0.5, 0.2)
     message = (
