@@ -495,10 +495,9 @@ def _looks_ahead(
     cuts += [(n, hits[n] - int(rng.integers(0, 30))) for n in waiting[8:10]]
     others = [n for n, day in enumerate(days) if day.service in again and n not in waiting[:10]]
     others = rng.permutation(others).astype(int).tolist()
-    cuts += [(n, _odd_moment(days[n].live) + int(rng.integers(1, 20))) for n in others[:4]]
-    cuts += [(n, int(rng.integers(200, 1440))) for n in others[5:8]] + [
-        (n, 1440) for n in others[8:9]
-    ]
+    cuts += [(n, _odd_moment(days[n].live) + int(rng.integers(1, 12))) for n in others[:8]]
+    cuts += [(n, int(rng.integers(200, 1440))) for n in others[8:9]]
+    cuts += [(n, 1440) for n in others[9:10]]
     student.restart()
     # The first request starts the new kernel, in which models can be kept from then on.
     student.hold(0)

@@ -935,17 +935,18 @@ def nth_alert(scores: np.ndarray, n: int, apart: int = 60) -> float:
 
 
 # %%
+from functools import partial
+
 KINDS = [
     "cpu_saturation", "memory_leak", "slow_query", "bad_deploy", "pool_exhaustion", "network_delay",
 ]  # fmt: skip
 RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization"]
 forest_services = ["checkout", "search", "catalog-db"]
-moderate = {"services": forest_services, "kinds": KINDS, "severity": (0.3, 0.7), "lead": True}
-forest_days = [
-    *shop.service_days(14, seed=45, after=history.index[-1], **moderate),
-    *shop.service_days(4, seed=46, after=history.index[-1], quiet_share=1.0, **moderate),
-]
-
+moderate_days = partial(
+    shop.service_days, after=history.index[-1], services=forest_services, kinds=KINDS,
+    severity=(0.3, 0.7), lead=True,
+)  # fmt: skip
+forest_days = [*moderate_days(14, seed=45), *moderate_days(4, seed=46, quiet_share=1.0)]
 
 raw_forests = {}
 for name in forest_services:
@@ -1098,7 +1099,7 @@ _check_cut = causal_features(_check_recent.iloc[:-300])
 _check_moved = (_check_features.reindex(_check_cut.index) - _check_cut).abs().max().max()
 assert _check_moved < 1e-9, f"features move by {_check_moved:.3g} when the future is cut off"
 _check_models = {_check_name: fit_forest(history[_check_name]) for _check_name in forest_services}
-_check_results = []
+_check_results: list[scoring.EventScores] = []
 for _check_day in forest_days:
     _check_frame = pd.concat([_check_day.lead, _check_day.live])
     _check_flags = forest_flags(_check_models[_check_day.service], _check_frame)
@@ -2007,14 +2008,14 @@ print("exercise 7: the visible check passes")
 
 # %%
 models = {name: fit_detector(history[name]) for name in SERVICES}
-flagged = {name: found[2] for name, found in tuned.items()}
-flagged["yours"] = [detect(models[day.service], day.live) for day in practice_days]
+rivals = {name: found[2] for name, found in tuned.items()}
+rivals["yours"] = [detect(models[day.service], day.live) for day in practice_days]
 kinds = [day.events["kind"].iloc[0] if len(day.events) else "quiet" for day in practice_days]
 by_kind = pd.DataFrame(
     {
         name: pd.Series([result.recall for result in judge(flags)], kinds).dropna()
         .groupby(level=0).mean()
-        for name, flags in flagged.items()
+        for name, flags in rivals.items()
     }
 )  # fmt: skip
 counts = pd.Series(kinds).value_counts()
