@@ -60,8 +60,9 @@ plt.show()
 
 # %% [markdown]
 # The alert in the first panel is a false alarm, the one in the third is late, and the signal that
-# would have told the truth more than an hour earlier, in the second, had no alert at all. One fixed line can't do better: what is
-# normal for CPU at 19:00 is abnormal at 03:00, and what matters at 03:00 is on another metric.
+# would have told the truth more than an hour earlier, in the second, had no alert at all. One fixed
+# line can't do better: what is normal for CPU at 19:00 is abnormal at 03:00, and what matters at
+# 03:00 is on another metric.
 #
 # ## What you will learn
 #
@@ -254,9 +255,10 @@ plt.show()
 # With a period of one day the *weekend* has no place: it ends up in the residual. STL knows one season
 # only; `statsmodels.tsa.seasonal.MSTL` takes several. And look at the middle panel: the seasonal part
 # is not the same on each day. STL's parameter `seasonal` (default 7) says over how many *cycles* the
-# shape is smoothed. With 7, an incident on one day bends the shape of the days around it, and part of
-# the noise goes into it. A season that repeats unchanged wants a window of more cycles than the series
-# holds; the number must be odd.
+# shape is smoothed. With 7, an incident on one day bends the shape of the days around it, with
+# `robust=True`, too, and part of the noise goes into it: the default fails exercise 1. A season that
+# repeats unchanged wants a window of more cycles than the series holds (the number must be odd), and
+# `seasonal_deg=0` fits a level to the cycles instead of a slope.
 #
 # ### Exercise 1 · Find the seasons and decompose (10 points)
 #
@@ -283,7 +285,8 @@ plt.show()
 #
 # **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; trend and seasonal
 # part close to the true ones: full points up to a root mean square error of 20 % of the part's own
-# standard deviation, none from 50 %; the worse of the two parts counts.
+# standard deviation, none from 50 %; the worse of the two parts counts, and of the seasonal part the
+# worst day, because that is where an incident bends it.
 #
 # **Example:** for `quarter` above, `find_periods` returns `[Timedelta('1 days'), Timedelta('7 days')]`,
 # give or take a few samples on the week.
@@ -361,7 +364,7 @@ def decompose(series: pd.Series, period: pd.Timedelta) -> pd.DataFrame:
     steady = 2 * (len(means) // cycle) + 7
     # Slow parts are fitted at every tenth sample and joined by lines, which saves most of the time.
     parts = STL(
-        means, period=cycle, seasonal=steady + 1 - steady % 2, robust=True,
+        means, period=cycle, seasonal=steady + 1 - steady % 2, seasonal_deg=0, robust=True,
         trend_jump=10, low_pass_jump=10, seasonal_jump=3,
     ).fit()  # fmt: skip
     return pd.DataFrame({"trend": parts.trend, "seasonal": parts.seasonal, "residual": parts.resid})
@@ -444,7 +447,7 @@ print("exercise 1: the visible check passes")
 # Tuesday 14:xx, those of the previous Tuesdays between 14:00 and 15:00. That is the baseline per
 # **hour of the week**: 168 small models instead of one.
 #
-# The next cell puts a one-hour incident into a past Tuesday and compares the two bands.
+# The next cell puts a one-hour incident into a past Wednesday and compares the two bands.
 
 # %%
 wednesday = pd.Timestamp("2026-03-25", tz="UTC")
@@ -933,17 +936,18 @@ def nth_alert(scores: np.ndarray, n: int, apart: int = 60) -> float:
 
 
 # %%
+from functools import partial
+
 KINDS = [
     "cpu_saturation", "memory_leak", "slow_query", "bad_deploy", "pool_exhaustion", "network_delay",
 ]  # fmt: skip
 RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization"]
 forest_services = ["checkout", "search", "catalog-db"]
-moderate = {"services": forest_services, "kinds": KINDS, "severity": (0.3, 0.7), "lead": True}
-forest_days = [
-    *shop.service_days(14, seed=45, after=history.index[-1], **moderate),
-    *shop.service_days(4, seed=46, after=history.index[-1], quiet_share=1.0, **moderate),
-]
-
+moderate_days = partial(
+    shop.service_days, after=history.index[-1], services=forest_services, kinds=KINDS,
+    severity=(0.3, 0.7), lead=True,
+)  # fmt: skip
+forest_days = [*moderate_days(11, seed=45), *moderate_days(4, seed=46, quiet_share=1.0)]
 
 raw_forests = {}
 for name in forest_services:
@@ -986,12 +990,11 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 #
 # **Scored:** event F1 over 24 unseen incident days with faults of moderate severity (0.3 to 0.7) and 8
 # unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.35 to
-# 0.57. The forest on raw metrics above reaches 0.33 on average over twenty sets of such days, and a little
-# less on the eighteen days above. Up to seven false alarms per
-# service-week cost no more than the F1 that they take away; beyond that the points fall in a straight line,
-# to none at 21. No look-ahead, without it no points: some days are asked for a second time in a fresh
-# kernel, cut off at moments that you can't know, among them a few minutes after your alerts. A forest is the
-# way taught here; another detector is not refused. 30 s a call.
+# 0.57. Over twenty sets of such days the forest on raw metrics above reaches about 0.33 on average. Up to
+# seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
+# fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
+# second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
+# your alerts. A forest is the way taught here; another detector is not refused. 30 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "isolation-forest", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1097,7 +1100,7 @@ _check_cut = causal_features(_check_recent.iloc[:-300])
 _check_moved = (_check_features.reindex(_check_cut.index) - _check_cut).abs().max().max()
 assert _check_moved < 1e-9, f"features move by {_check_moved:.3g} when the future is cut off"
 _check_models = {_check_name: fit_forest(history[_check_name]) for _check_name in forest_services}
-_check_results = []
+_check_results: list[scoring.EventScores] = []
 for _check_day in forest_days:
     _check_frame = pd.concat([_check_day.lead, _check_day.live])
     _check_flags = forest_flags(_check_models[_check_day.service], _check_frame)
@@ -1222,7 +1225,7 @@ def latency_score(live: pd.DataFrame) -> pd.Series:
 
 scores = [latency_score(day.live) for day in validation]
 rows = []
-for threshold in np.linspace(0.8, 4, 17):
+for threshold in np.linspace(0.8, 4, 9):
     pooled = scoring.pool_scores(
         [
             scoring.event_scores(score > threshold, day.events[["start", "end"]])
@@ -1282,33 +1285,32 @@ for minutes in (1, 15, 45, 120):
 columns = ["held (min)", "alerts a day", "repeats", "recall", "precision"]
 print(pd.DataFrame(rows, columns=columns).round(2).to_string(index=False))
 
-number = max(
-    (number for number, day in enumerate(validation) if len(day.events)),
-    key=lambda i: jumpy[i].loc[slice(*validation[i].events[["start", "end"]].iloc[0])].sum(),
-)
-incident, crossings = validation[number].events, jumpy[number]
-span = slice(incident["start"].iloc[0] - pd.Timedelta("20min"),
+incident, crossings = validation[17].events, jumpy[17]
+span = slice(incident["start"].iloc[0] - pd.Timedelta("30min"),
              incident["end"].iloc[0] + pd.Timedelta("90min"))  # fmt: skip
 ax = plots.timeline(
     {
-        "held for 45 minutes": hold(crossings, 45).loc[span] * 1.0 + 1.2,
+        "held for 45 minutes": hold(crossings, 45).loc[span] + 2.6,
+        "held for 15 minutes": hold(crossings, 15).loc[span] + 1.3,
         "as it crosses": crossings.loc[span] * 1.0,
     },
     ylabel="flag",
     events=incident,
-    title="Held, the flutter of an incident is one alert instead of four",
+    title="Held for a while the incident is one alert, held too long it is missed",
 )
 ax.set_yticks([])
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# The upper line is one alert. The lower one is four: two of them begin within the incident, and the last
-# two after its end, where they are false alarms. Now read the table. Holding has a price: an alert that
-# is still on when an incident begins can't find it. This detector crosses its line fourteen times a day,
-# and held for 45 minutes it loses a quarter of the incidents that it found, for two hours more than half.
-# On a score that seldom crosses without reason the price is nearly nothing. So get the score right first,
-# then choose the time on practice days, together with the threshold.
+# As the score crosses, four alerts begin: a false one at 08:26, the hit at 09:09, a repeat at 09:43, and
+# at 10:29 another false one. Held for 15 minutes, the repeat is gone. Held for 45, all four are a single
+# alert, and it began *before* the incident, which is now missed. That is the price, and the table counts
+# it: this jumpy detector raises more than fourteen alerts a day and finds ten of twelve incidents. Held
+# for 15 minutes it finds nine, for 45 seven, for two hours four. On a score that seldom crosses without
+# reason the price is nearly nothing, and what holding removes are the alerts that come back just after
+# an incident has ended. So get the score right first, then choose the time on practice days, together
+# with the threshold.
 
 # %% [markdown]
 # ### Exercise 5 · Evaluate by events (15 points)
@@ -1358,8 +1360,8 @@ plt.show()
 # adjustment without a limit at every threshold, and returns the two means `(f1, f1_adjusted)`, both
 # over the same draws. The labels hold at least one `True`.
 #
-# **Right** means: exact to 1e-9 for the first two, within 0.03 for the means. 10 s a call, also for
-# 10,000 labels.
+# **Right** means: exact to 1e-9 for the first two, within 0.03 of the expected value for the means of
+# 100 draws. 10 s a call, also for 10,000 labels.
 #
 # **Example:** flags from 10:05 to 10:07, an event from 10:00 to 10:30, no silences, one day of
 # minutes: recall 1, precision 1, F1 1, delay 5, 1 alert per day. With labels `[1, 1, 1, 0]` and flags
@@ -1827,8 +1829,8 @@ def judge(flagged: list[pd.Series]) -> list[scoring.EventScores]:
 
 tuned = {}
 for name, detector, widths in [
-    ("static sigma", static_sigma, (3, 9, 16, 25)),
-    ("plain EWMA", plain_ewma, (4, 7, 10, 14)),
+    ("static sigma", static_sigma, (3, 9, 25)),
+    ("plain EWMA", plain_ewma, (4, 7, 10)),
 ]:
     distances = [detector(history[day.service], day.live) for day in practice_days]
     best = 0.0
@@ -1849,7 +1851,7 @@ for name, (width, minutes, _) in tuned.items():
 # %% [markdown]
 # At their textbook widths both raise far more false alarms than one per service and week. At widths
 # that keep the budget they miss half of the incidents or more. Beware of the best row: it is the best of
-# eight on 24 incidents, so a part of it is luck. On twenty other sets of days the same two settings reach
+# six on 24 incidents, so a part of it is luck. On twenty other sets of days the same two settings reach
 # an F1 of 0.34 (static) and 0.35 (EWMA) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
@@ -2007,14 +2009,14 @@ print("exercise 7: the visible check passes")
 
 # %%
 models = {name: fit_detector(history[name]) for name in SERVICES}
-flagged = {name: found[2] for name, found in tuned.items()}
-flagged["yours"] = [detect(models[day.service], day.live) for day in practice_days]
+rivals = {name: found[2] for name, found in tuned.items()}
+rivals["yours"] = [detect(models[day.service], day.live) for day in practice_days]
 kinds = [day.events["kind"].iloc[0] if len(day.events) else "quiet" for day in practice_days]
 by_kind = pd.DataFrame(
     {
         name: pd.Series([result.recall for result in judge(flags)], kinds).dropna()
         .groupby(level=0).mean()
-        for name, flags in flagged.items()
+        for name, flags in rivals.items()
     }
 )  # fmt: skip
 counts = pd.Series(kinds).value_counts()
@@ -2059,7 +2061,7 @@ def my_nab_detector(values: pd.Series) -> pd.Series:
     z = ((values - centre) / spread.clip(lower=floor)).clip(-8, 8)
     quiet = z[z.index < values.attrs["probation_end"]]
     h = (
-        calibrate_threshold(quiet, k=0.5, target_arl=min(1000, len(quiet)))
+        calibrate_threshold(quiet, k=0.5, target_arl=min(500, len(quiet)))
         if len(quiet) > 300
         else 40
     )

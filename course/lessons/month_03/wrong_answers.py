@@ -288,7 +288,7 @@ def usual_maximum(history):
 
 
 def oddest_minute(limits, metrics, skip, known=()):
-    score = (oddness(metrics) / limits).max(axis=1).to_numpy()
+    score = (oddness(metrics) / limits).max(axis=1).to_numpy().copy()
     flags = np.zeros(len(score), dtype=bool)
     flags[: len(known)] = known
     score[: max(skip, len(known))] = 0
