@@ -33,6 +33,10 @@ _AGENT = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
 _CODEC = Path(codec.__file__).read_text(encoding="utf-8")
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 _USED = ("shell", "iopub", "control")
+#: Whether a socket file can be held open by a descriptor (Linux, where the sandbox is).
+_PINS = hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd")
+#: How often the channels are opened at most; each time holds a descriptor.
+_REOPENED = 200
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -93,6 +97,7 @@ class Kernel:
         self._outbox = os.open(folder.outbox, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         self._context = zmq.Context()
         self._sockets: dict[str, zmq.Socket] = {}
+        self._pins: list[int] = []
         self._manager: SandboxKernelManager | None = None
         try:
             (folder.inbox / "agent.py").write_text(_AGENT, encoding="utf-8")
@@ -227,6 +232,9 @@ class Kernel:
         for socket in self._sockets.values():
             socket.close(linger=0)
         self._context.term()
+        for pin in self._pins:
+            os.close(pin)
+        self._pins.clear()
         with contextlib.suppress(OSError):
             os.close(self._outbox)
         self.folder.remove()
@@ -238,33 +246,36 @@ class Kernel:
             if self._process.poll() is not None:
                 raise KernelStartError(f"the kernel ended at once ({self._process.returncode})")
             if all(_is_socket(path) for path in paths.values()):
-                self._open(paths)
-                if self._shake_hands(min(deadline, time.monotonic() + 5)):
+                opened = all(self._open(name, path) for name, path in paths.items())
+                if opened and self._shake_hands(min(deadline, time.monotonic() + 5)):
                     return
             time.sleep(0.01)
         raise KernelStartError(f"no kernel within {self.limits.start_s:g} s")
 
-    def _open(self, paths: dict[str, str]) -> None:
-        for name, path in paths.items():
-            if name in self._sockets:
-                self._sockets[name].close(linger=0)
-            socket = self._context.socket(zmq.SUB if name == "iopub" else zmq.DEALER)
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.RCVHWM, 32)
-            socket.setsockopt(zmq.SNDTIMEO, 1000)
-            socket.setsockopt(zmq.MAXMSGSIZE, 8 * MB)
-            # The submission owns the sockets' folder: a link put in their place leads nowhere.
-            socket.setsockopt(zmq.RECONNECT_IVL, -1)
-            if name == "iopub":
-                socket.setsockopt(zmq.SUBSCRIBE, b"")
-            socket.connect(f"ipc://{path}")
-            self._sockets[name] = socket
+    def _open(self, name: str, path: str) -> bool:
+        """Connect a channel to the socket file at `path`; False if there is none any more."""
+        pin = _pin(path)
+        if pin is None:
+            return False
+        if name in self._sockets:
+            self._sockets.pop(name).close(linger=0)
+        socket = self._context.socket(zmq.SUB if name == "iopub" else zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, 32)
+        socket.setsockopt(zmq.SNDTIMEO, 1000)
+        socket.setsockopt(zmq.MAXMSGSIZE, 8 * MB)
+        socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        if name == "iopub":
+            socket.setsockopt(zmq.SUBSCRIBE, b"")
+        # zmq connects in a thread of its own, so the pin stays until the kernel is closed.
+        self._pins.append(pin)
+        socket.connect(f"ipc:///proc/self/fd/{pin}" if _PINS else f"ipc://{path}")
+        self._sockets[name] = socket
+        return True
 
     def _reopen_iopub(self) -> None:
         """Listen again after a message that was too large has closed the connection."""
-        path = self._paths["iopub"]
-        if _is_socket(path):
-            self._open({"iopub": path})
+        if len(self._pins) < _REOPENED and self._open("iopub", self._paths["iopub"]):
             time.sleep(0.1)
 
     def _shake_hands(self, deadline: float) -> bool:
@@ -356,6 +367,22 @@ class Kernel:
                 self.kill(f"it used more than {limits.memory // MB} MB of memory and was killed")
             elif _written(self.folder) > limits.folder_size:
                 self.kill(f"it wrote more than {limits.folder_size // MB} MB and was killed")
+
+
+def _pin(path: str) -> int | None:
+    """Hold the socket file at `path`; None if it is anything else, such as a link.
+
+    The submission owns the folder and may put a link to a socket of the host in the file's place
+    between a look at it and a connection to its name. What is held can't be exchanged.
+    """
+    if not _PINS:
+        return os.open(os.devnull, os.O_RDONLY) if _is_socket(path) else None
+    with contextlib.suppress(OSError):
+        pin = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if stat.S_ISSOCK(os.fstat(pin).st_mode):
+            return pin
+        os.close(pin)
+    return None
 
 
 def _is_socket(path: str) -> bool:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from course.shop import seeds
 from course.shop.draw import draw_incidents
-from course.shop.scenario import Scenario
+from course.shop.faults import FAULTS
+from course.shop.scenario import Fault, Scenario
 from course.shop.simulator import simulate_many
 from course.shop.truth import events
 
 _DAY = 1440
+#: An incident begins in any minute of the day but the first and the last hour.
+_FIRST, _LAST = 60, _DAY - 60
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ def service_days(
     quiet_share: float = 0.0,
     severity: tuple[float, float] = (0.4, 1.0),
     lead: bool = False,
+    balanced: bool = False,
 ) -> list[ServiceDay]:
     """Simulate days in the week after a history, each watched at one service.
 
@@ -65,10 +71,15 @@ def service_days(
         Range of the uniform severity.
     lead : bool
         Whether to simulate the day before as well.
+    balanced : bool
+        Draw in strata: as many incidents of one kind as of another, of each kind as many slight
+        as grave ones, in random order. Leaves less to luck than independent draws.
 
     Returns
     -------
     list of ServiceDay
+        Weekday, service and the minute in which an incident begins are random; what would last
+        beyond midnight ends there.
 
     Examples
     --------
@@ -79,27 +90,59 @@ def service_days(
     ('checkout', 1440, 1)
     """
     first = after.ceil("D")
-    drawn = draw_incidents(
-        n, seed, minutes=_DAY, kinds=kinds, services=services,
-        quiet_share=quiet_share, severity=severity,
-    )  # fmt: skip
-    scenarios = [
-        replace(scenario, start=first + pd.Timedelta(days=number % 7))
-        for number, scenario in enumerate(drawn)
-    ]
-    if lead:
-        scenarios = [_with_lead(scenario) for scenario in scenarios]
+    if balanced:
+        drawn = _in_strata(n, seed, services, kinds or list(FAULTS), quiet_share, severity)
+    else:
+        drawn = draw_incidents(
+            n, seed, minutes=_DAY, kinds=kinds, services=services,
+            quiet_share=quiet_share, severity=severity,
+        )  # fmt: skip
+    scenarios, watched = [], []
+    for number, scenario in enumerate(drawn):
+        rng = seeds.stream(seed, seeds.DRAW, number, 1)
+        day, begin, other = rng.integers((0, _FIRST, 0), (7, _LAST, len(services)))
+        scenario = replace(
+            scenario,
+            start=first + pd.Timedelta(days=int(day)),
+            faults=tuple(_begins_at(fault, int(begin)) for fault in scenario.faults),
+        )
+        watched.append(scenario.faults[0].service if scenario.faults else services[other])
+        scenarios.append(_with_lead(scenario) if lead else scenario)
     days = []
-    for number, (scenario, recording) in enumerate(
-        zip(scenarios, simulate_many(scenarios), strict=True)
+    for service, scenario, recording in zip(
+        watched, scenarios, simulate_many(scenarios), strict=True
     ):
-        roots = [fault.service for fault in scenario.faults]
-        service = roots[0] if roots else services[number % len(services)]
         metrics = recording.service(service)
         days.append(
             ServiceDay(service, metrics.iloc[-_DAY:], events(scenario), metrics.iloc[:-_DAY])
         )
     return days
+
+
+def _in_strata(
+    n: int,
+    seed: int,
+    services: Sequence[str],
+    kinds: Sequence[str],
+    quiet_share: float,
+    severity: tuple[float, float],
+) -> list[Scenario]:
+    rng = seeds.stream(seed, seeds.DRAW, n, 2)
+    each = max(1, -(-n // len(kinds)))
+    edges = np.linspace(*severity, each + 1)
+    strata = [(kind, place) for kind in kinds for place in range(each)]
+    chosen = [strata[number] for number in rng.permutation(len(strata))[:n]]
+    return [
+        draw_incidents(
+            1, int(rng.integers(2**63)), minutes=_DAY, kinds=[kind], services=services,
+            quiet_share=quiet_share, severity=(float(edges[place]), float(edges[place + 1])),
+        )[0]
+        for kind, place in chosen
+    ]  # fmt: skip
+
+
+def _begins_at(fault: Fault, minute: int) -> Fault:
+    return replace(fault, start=minute, minutes=min(fault.minutes, _DAY - minute))
 
 
 def _with_lead(scenario: Scenario) -> Scenario:

@@ -10,7 +10,7 @@ from tests.attacks.arena import Arena
 from tests.attacks.attack import Attack, Outcome
 from tests.attacks.checks import assert_it_works_elsewhere, assert_nothing_gained
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.release]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 # Lets a cell choose the bytes of every answer that is given from then on.
 PACKETS = """

@@ -10,7 +10,7 @@ from tests.attacks.arena import Arena
 from tests.attacks.attack import Attack, Outcome
 from tests.attacks.checks import assert_it_works_elsewhere, assert_nothing_gained
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.release]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 # Unsandboxed, as in a control, an attack keeps to what these tests have put out; inside, where the
 # victim is not to be seen, it goes for everything.

@@ -10,7 +10,7 @@ from tests.attacks.attack import Attack, Outcome
 from tests.attacks.checks import assert_nothing_gained
 from tests.attacks.pages import active_content
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.release]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 EVIL = (
     "</pre></script><script>alert(666)</script><img src=x onerror=alert(666)>"

@@ -10,7 +10,7 @@ from course.grading.limits import MB
 from tests.attacks.attack import Attack, Outcome
 from tests.attacks.checks import assert_nothing_gained
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.release]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 RIGHT = "def double(v):\n    return v * 2\n"
 
@@ -135,9 +135,9 @@ ATTACKS = [
         """, double=RIGHT, honest=10.0),
     Attack("leave when called", "the kernel dies in every check", double="""
         import os
+        print(T.mark, 'tried')
         def double(v):
-            if len(v) == 20: os._exit(0)
-            print(T.mark, 'tried')
+            os._exit(0)
         """, detect="def detect(values):\n    return (values - values.median()).abs() > 5\n", honest=20.0),
     Attack("crash the interpreter", "a segmentation fault and a stack overflow", detect="""
         import ctypes, sys, time

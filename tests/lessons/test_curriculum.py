@@ -1,9 +1,16 @@
 """The curriculum as data, and what lies beside each lesson."""
 
+import ast
+
 import pytest
 
+from course.grading.audit import lesson_notebook
 from course.lessons import month, months
 from course.lessons.checking import ramp
+
+
+def _defined(code: str) -> set[str]:
+    return {node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize("one", months(), ids=lambda one: one.name)
@@ -27,6 +34,17 @@ class TestEveryMonth:
             if a.kind in {"constant", "clock", "metadata"}
         }
         assert blind == {exercise.id for exercise in one.exercises}
+
+    def test_every_function_asked_for_is_defined_by_the_solution_of_its_exercise(self, one):
+        cells = {
+            cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source
+            for cell in lesson_notebook(one).cells
+        }
+        missing = {
+            exercise.id: sorted(set(exercise.functions) - _defined(cells[exercise.id]))
+            for exercise in one.exercises
+        }
+        assert missing == {exercise.id: [] for exercise in one.exercises}
 
     def test_wrong_answers_compile(self, one):
         for answer in one.load_wrong_answers():

@@ -129,3 +129,21 @@ def test_service_days_are_whole_days_after_the_history():
         assert day.live.index[0] > after and len(day.live) == 1440
         assert day.lead.index[-1] + pd.Timedelta("1min") == day.live.index[0]
         assert day.events["start"].between(day.live.index[0], day.live.index[-1]).all()
+
+
+def test_balanced_days_have_as_many_incidents_of_each_kind_of_all_severities():
+    after = pd.Timestamp("2026-03-29T23:59Z")
+    kinds = ["memory_leak", "bad_deploy"]
+    days = shop.service_days(
+        6, 3, after=after, services=["cart", "payment"], kinds=kinds, balanced=True
+    )
+    assert sorted(day.events["kind"].iloc[0] for day in days) == sorted(3 * kinds)
+
+
+def test_incidents_of_a_day_begin_at_any_hour_and_end_by_midnight():
+    after = pd.Timestamp("2026-03-29T23:59Z")
+    days = shop.service_days(60, 5, after=after, services=["cart"])
+    starts = pd.DatetimeIndex([day.events["start"].iloc[0] for day in days])
+    assert starts.hour.min() <= 3 and starts.hour.max() >= 20
+    assert starts.day_of_week.nunique() == 7
+    assert all(day.events["end"].iloc[0] <= day.live.index[-1] for day in days)

@@ -15,6 +15,7 @@ repeats are not hits, and the share of time in alert.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ from course.scoring import alert_intervals, event_scores
 MERGE = pd.Timedelta(hours=1)
 _MERGE_NS = 3600 * 10**9
 _SHIFTS = 200
-_CUTS = (0.35, 0.6, 0.85)
+CUTS = (0.35, 0.6, 0.85)
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,21 @@ def pooled(counts: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def looks_ahead(detector: Detector, series: NabSeries) -> bool:
+def looks_ahead(
+    detector: Detector,
+    series: NabSeries,
+    *,
+    whole: pd.Series | None = None,
+    cuts: Sequence[float] = CUTS,
+) -> bool:
     """Whether a detector's past flags change when the future is cut off.
 
-    The detector runs on prefixes (35 %, 60 % and 85 % of the series) and its flags there are
-    compared with those on the whole. A causal detector gives the same.
+    The detector runs on prefixes (by default 35 %, 60 % and 85 % of the series) and its flags
+    there are compared with those on the whole, which may be given. A causal detector gives the
+    same.
     """
-    whole = detector(series.values)
-    for cut in _CUTS:
+    whole = detector(series.values) if whole is None else whole
+    for cut in cuts:
         rows = int(cut * len(series.values))
         part = detector(series.values.iloc[:rows])
         if not np.array_equal(np.asarray(part, bool), np.asarray(whole, bool)[:rows]):

@@ -158,7 +158,7 @@ plt.show()
 # **autocorrelation function (ACF)** says how similar the series is to itself a while ago: at lag
 # $k$ it is the correlation of $x_t$ and $x_{t-k}$. A season of length $p$ gives a peak of the
 # periodogram at the frequency $1/p$, at its multiples $2/p, 3/p, \dots$ (the harmonics, when the
-# shape is not a sine), and hills of the ACF at $p, 2p, \dots$
+# shape is not a sine), and hills (local maxima) of the ACF at $p, 2p, \dots$
 #
 # The two err in different ways. The periodogram is sharp for short periods and coarse for long
 # ones: with $n$ samples it knows only the periods $n, n/2, n/3, \dots$ The ACF is precise for long
@@ -234,7 +234,8 @@ plt.show()
 # %%
 from statsmodels.tsa.seasonal import STL
 
-parts = STL(quarter, period=96, robust=True).fit()
+# Slow parts are fitted at every tenth sample and joined by lines: no visible difference, less time.
+parts = STL(quarter, period=96, robust=True, trend_jump=10, low_pass_jump=10, seasonal_jump=3).fit()
 figure, axes = plots.grid(3, height=1.5)
 plots.timeline(
     {"15-minute mean": quarter, "trend": parts.trend},
@@ -264,11 +265,11 @@ plt.show()
 #
 # **Write** `find_periods(series, max_periods=2)` and `decompose(series, period)`.
 #
-# `find_periods` gets a regular series (any step, some samples may be `NaN`) and returns a list of
+# `find_periods` gets a regular series (any step; up to a twentieth of the samples may be `NaN`, here and there) and returns a list of
 # `pd.Timedelta`, **shortest first**: at most `max_periods` seasonal periods.
 #
 # - A period counts only if the series holds at least three cycles of it and each cycle has at least
-#   four samples.
+#   four samples. Periods are whole numbers of samples.
 # - Harmonics of a period are not periods of their own.
 # - Multiples of a period are not either, if their hills vanish once the shorter period's average
 #   shape is subtracted. A week that remains after the day is a period.
@@ -276,12 +277,14 @@ plt.show()
 # - A series without a season gives `[]`, also if its noise is strongly autocorrelated: at neighbouring
 #   samples up to 0.9.
 #
-# `decompose` gets a series at **one-minute** steps (some samples may be `NaN`) and one period, and
-# returns a DataFrame with the columns `trend`, `seasonal`, `residual` on the grid of 15-minute means
-# (`resample("15min")`). The three add up to the 15-minute mean. A 15-minute slot without any sample
-# counts as the straight line between its neighbours (at an edge: as its nearest neighbour). The trend
-# is slow, the seasonal part repeats unchanged, and neither a few large spikes nor an incident of some
-# hours may bend them. A constant may be in the trend or in the seasonal part, as you like.
+# `decompose` gets three weeks at **one-minute** steps (some samples may be `NaN`, and once nearly an
+# hour of them) and one period, a multiple of 15 minutes. It returns a DataFrame with the columns `trend`,
+# `seasonal`, `residual` on the grid of 15-minute means (`resample("15min")`). The three add up to the
+# 15-minute mean. A 15-minute slot without any sample counts as the straight line between its neighbours
+# (at an edge: as its nearest neighbour). The trend is slow: it turns in weeks, not in days. The seasonal
+# part repeats unchanged. Incidents may bend neither, even if they are ten times as high as the wave and
+# come back at the same hour of another day. A constant may be in the trend or in the seasonal part, as
+# you like.
 #
 # **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; trend and seasonal
 # part close to the true ones: full points up to a root mean square error of 20 % of the part's own
@@ -292,9 +295,10 @@ plt.show()
 # give or take a few samples on the week.
 #
 # **Scored:** 6 points for the periods: unseen series of four to five weeks at 15 minutes, five with
-# seasons (a day, a week, and others that you can't guess) and two without. The points for the five
-# are multiplied by the share of the two in which you find nothing. 4 points for two decompositions
-# with different periods. 20 s a call.
+# seasons (two with a day or a day and a week, three with others that you can't guess) and two without.
+# The points for the five are multiplied by the share of the two in which you find nothing, and those for
+# a day, which is easily guessed, by the share of the other three that is right as well. 4 points for two
+# decompositions with different periods. 20 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "decompose", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -362,7 +366,6 @@ def decompose(series: pd.Series, period: pd.Timedelta) -> pd.DataFrame:
     cycle = round(period / pd.Timedelta("15min"))
     # A window of more cycles than there are: the seasonal part hardly changes from cycle to cycle.
     steady = 2 * (len(means) // cycle) + 7
-    # Slow parts are fitted at every tenth sample and joined by lines, which saves most of the time.
     parts = STL(
         means, period=cycle, seasonal=steady + 1 - steady % 2, seasonal_deg=0, robust=True,
         trend_jump=10, low_pass_jump=10, seasonal_jump=3,
@@ -412,12 +415,13 @@ _check_minutes = pd.date_range("2026-03-02", periods=21 * 1440, freq="min", tz="
 _check_wave = pd.Series(3 * np.sin(2 * np.pi * np.arange(21 * 1440) / 1440), _check_minutes)
 _check_hurt = _check_wave + np.linspace(0, 6, 21 * 1440)
 _check_hurt += np.random.default_rng(1).normal(0, 1, 21 * 1440)
-_check_hurt.iloc[9 * 1440 + 700 : 9 * 1440 + 900] += 12
+for _check_day in (4, 9, 15):
+    _check_hurt.iloc[_check_day * 1440 + 700 : _check_day * 1440 + 850] += 30
 _check_parts = decompose(_check_hurt, pd.Timedelta("1D"))
 assert set(_check_parts.columns) == {"trend", "seasonal", "residual"}, list(_check_parts.columns)
 _check_bent = _check_parts["seasonal"] - _check_parts["seasonal"].mean()
 _check_bent = (_check_bent - _check_wave.resample("15min").mean()).abs().max()
-assert _check_bent < 1.5, f"an incident of three hours bends the seasonal part by {_check_bent:.1f}"
+assert _check_bent < 1.5, f"incidents on three days bend the seasonal part by {_check_bent:.1f}"
 _check_rise = _check_parts["trend"].iloc[-96:].mean() - _check_parts["trend"].iloc[:96].mean()
 assert 4.5 < _check_rise < 7, f"the trend rises by about 5.7, yours by {_check_rise:.1f}"
 _check_gap = (_check_parts.sum(axis=1) - _check_hurt.resample("15min").mean()).abs().max()
@@ -679,7 +683,8 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # instead of to assume: take quiet data and *resample* it. Drawing single samples would destroy the
 # very autocorrelation that matters, so draw **blocks** of consecutive samples and join them (the
 # block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour or two keep what is
-# related within minutes.
+# related within minutes. The lag-1 autocorrelation alone won't do: two series that share it may forget
+# in two minutes or remember for half an hour, and the sums climb on what is remembered.
 #
 # One pass is enough for every $h$: along a resampled path, remember the highest value that
 # $\max(S^+, S^-)$ has reached so far. The first time it exceeds $h$ is the run length for that $h$.
@@ -708,10 +713,11 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # `[False, False, True, False]`: the sums are 2.5, 5.0, 7.5, and after the restart 2.5.
 #
 # **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on three pairs of unseen
-# sources, two weeks of minutes each, `target_arl` from 200 to 800. Both sources of a pair have the same
-# target; one has hardly any autocorrelation, the other a lag-1 autocorrelation of 0.8 to 0.9, and the
-# worse of the two counts. Full points while the measured ARL₀ is within a factor of 2 of the target
-# (that is what two weeks of data allow), none at a factor of 4. 20 s a call.
+# sources, two weeks of minutes each, `k` 0.4 or 0.5, `target_arl` from 500 to 1,000, some with heavier
+# tails than the normal distribution. Both sources of a pair have the same target and the same lag-1
+# autocorrelation, about 0.5, but one forgets within two samples and a part of the other decays by 5 to
+# 7 % a sample only. The worse of the two counts. Full points while the measured ARL₀ is within a factor
+# of 2 of the target (that is what two weeks of data allow), none at a factor of 4. 20 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "cusum", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -802,17 +808,19 @@ _check_alarms = cusum(pd.Series([-3.0, np.nan, -3.0, -3.0]), k=0.5, h=5.5)
 assert _check_alarms.tolist() == [False, False, False, True], (
     f"a NaN must change nothing and the lower side counts too, found {_check_alarms.tolist()}"
 )
-for _check_phi in (0.1, 0.8):
-    _check_quiet = pd.Series(autoregressive(_check_phi, 14 * 1440, 7))
+for _check_phi, _check_share in [(0.1, 1.0), (0.8, 1.0), (0.94, 0.5)]:
+    _check_long = _check_share**0.5 * autoregressive(_check_phi, 80_000, 7)
+    _check_long += (1 - _check_share) ** 0.5 * autoregressive(0.0, 80_000, 8)
+    _check_quiet = pd.Series(_check_long[: 14 * 1440])
     _check_h = calibrate_threshold(_check_quiet, k=0.5, target_arl=300)
     assert isinstance(_check_h, float), f"return a float, not {type(_check_h).__name__}"
     assert _check_h == calibrate_threshold(_check_quiet, k=0.5, target_arl=300), (
         "the same seed, the same answer"
     )
-    _check_arl = average_run_length(autoregressive(_check_phi, 60_000, 8), 0.5, _check_h)
+    _check_arl = average_run_length(_check_long[20_000:], 0.5, _check_h)
     assert 300 / 1.6 < _check_arl < 300 * 1.6, (
-        f"autocorrelation {_check_phi}: h = {_check_h:.2f} gives an ARL of {_check_arl:.0f}, "
-        "the target is 300"
+        f"AR(1) noise of {_check_phi} with a share of {_check_share} of the variance: "
+        f"h = {_check_h:.2f} gives an ARL of {_check_arl:.0f}, the target is 300"
     )
 print("exercise 3: the visible check passes")
 
@@ -863,7 +871,7 @@ plt.show()
 
 # %%
 cpu_days = shop.service_days(
-    12,
+    5,
     seed=31,
     after=history.index[-1],
     services=["checkout"],
@@ -894,7 +902,8 @@ plt.show()
 # Good features for operations share three properties. They **divide by the load** where load
 # explains the metric (CPU *per request*), so that a flash sale is nothing new. They **compare with
 # the recent past** (an average of the last minutes against the median of the last hours), so that
-# slow seasons drop out. And they are **causal**: trailing windows only.
+# slow seasons drop out; some faults show within minutes and small ones only in the mean of many, so two
+# averages are better than one. And they are **causal**: trailing windows only.
 #
 # The second trap is the threshold. scikit-learn's parameter `contamination` is the share of
 # training samples that get the label *anomaly*. If the training data are quiet, every one of those
@@ -947,7 +956,10 @@ moderate_days = partial(
     shop.service_days, after=history.index[-1], services=forest_services, kinds=KINDS,
     severity=(0.3, 0.7), lead=True,
 )  # fmt: skip
-forest_days = [*moderate_days(11, seed=45), *moderate_days(4, seed=46, quiet_share=1.0)]
+forest_days = [
+    *moderate_days(12, seed=45, balanced=True),
+    *moderate_days(4, seed=46, quiet_share=1.0),
+]
 
 raw_forests = {}
 for name in forest_services:
@@ -975,9 +987,11 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # `metrics` and `history` are frames of **one service** with the columns that you saw above, one row
 # a minute; some values may be `NaN`. `causal_features` returns a numeric DataFrame; it may leave out
 # the first rows (at most one day) where a window is not full, and its remaining index is that of the
-# input. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
+# input. Which features you choose is yours; of them only the absence of look-ahead is checked, the points
+# come from the flags. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
 # `forest_flags` gets the day before and the day to be judged in one frame and returns a boolean
-# Series for at least the second day. That day may have only begun: its first hour at least is there.
+# Series for at least the second day. That day may have only begun: its first hour at least is there. A
+# forest is the way taught here; another detector is not refused.
 #
 # **Right** means: no feature and no flag at time $t$ changes when later samples do. The same `seed`
 # and history give the same flags, in a fresh kernel, too. On unseen quiet days there are few alerts;
@@ -989,12 +1003,12 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # for nearly all of its 2,880 minutes.
 #
 # **Scored:** event F1 over 24 unseen incident days with faults of moderate severity (0.3 to 0.7) and 8
-# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.35 to
-# 0.57. Over twenty sets of such days the forest on raw metrics above reaches about 0.33 on average. Up to
+# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.46 to
+# 0.60. Over forty sets of such days the forest on raw metrics above reaches 0.39 on average. Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
 # second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
-# your alerts. A forest is the way taught here; another detector is not refused. 30 s a call.
+# your alerts. 30 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "isolation-forest", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1023,10 +1037,11 @@ def causal_features(metrics: pd.DataFrame) -> pd.DataFrame:
             "pool per request": np.sqrt(metrics["pool_utilization"] / load),
         }
     )
-    recent = levels.rolling(10).mean()
     usual = levels.rolling("6h", min_periods=60).median().shift(10)
+    # Some faults show within minutes, small or slow ones only in the mean of many.
+    rise = {minutes: levels.rolling(minutes).mean() - usual for minutes in (10, 40)}
     # Faults push all five upwards; what falls below its usual level is no trouble.
-    return (recent - usual).clip(lower=0).dropna()
+    return pd.concat(rise, axis=1).clip(lower=0).dropna()
     ### END SOLUTION
 
 
@@ -1123,8 +1138,8 @@ print(
     f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
 )
 assert 7 * _check_pooled.false_alarms_per_day <= 14, "more than two false alarms a day"
-assert _check_pooled.f1 > 0.35, f"an F1 of {_check_pooled.f1:.2f} is no better than raw metrics"
-print("full points need an F1 of 0.57 on the hidden days")
+assert _check_pooled.f1 > 0.46, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
+print("full points need an F1 of 0.60 on the hidden days")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1206,7 +1221,7 @@ plt.show()
 
 # %%
 validation = shop.service_days(
-    20, seed=52, after=history.index[-1], services=["checkout"], quiet_share=0.4
+    20, seed=51, after=history.index[-1], services=["checkout"], quiet_share=0.4
 )
 
 
@@ -1285,7 +1300,7 @@ for minutes in (1, 15, 45, 120):
 columns = ["held (min)", "alerts a day", "repeats", "recall", "precision"]
 print(pd.DataFrame(rows, columns=columns).round(2).to_string(index=False))
 
-incident, crossings = validation[17].events, jumpy[17]
+incident, crossings = validation[5].events, jumpy[5]
 span = slice(incident["start"].iloc[0] - pd.Timedelta("30min"),
              incident["end"].iloc[0] + pd.Timedelta("90min"))  # fmt: skip
 ax = plots.timeline(
@@ -1303,11 +1318,12 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# As the score crosses, four alerts begin: a false one at 08:26, the hit at 09:09, a repeat at 09:43, and
-# at 10:29 another false one. Held for 15 minutes, the repeat is gone. Held for 45, all four are a single
-# alert, and it began *before* the incident, which is now missed. That is the price, and the table counts
-# it: this jumpy detector raises more than fourteen alerts a day and finds ten of twelve incidents. Held
-# for 15 minutes it finds nine, for 45 seven, for two hours four. On a score that seldom crosses without
+# As the score crosses, three alerts begin: a false one at 07:09, the hit at 07:53 and a repeat at 08:15. Held
+# for 15 minutes, the repeat is gone. Held for 45, all three are a single alert, and it began *before* the
+# incident, which is now missed. That is the price, and the table counts it: this jumpy detector raises
+# fourteen alerts a day and finds all eleven incidents (no great feat: with so many alerts, an incident of
+# an hour is hit by chance nearly every other time). Held for 15 minutes it finds ten, for 45 eight, for two
+# hours three. On a score that seldom crosses without
 # reason the price is nearly nothing, and what holding removes are the alerts that come back just after
 # an incident has ended. So get the score right first, then choose the time on practice days, together
 # with the threshold.
@@ -1328,7 +1344,7 @@ plt.show()
 #
 # | what | how it counts |
 # |---|---|
-# | flags inside a silence | taken away *before* flags are joined to alerts; flags on both sides of a short silence may still be one alert |
+# | flags inside a silence, its first and last minute included | taken away *before* flags are joined to alerts; flags on both sides of a short silence may still be one alert |
 # | flags at most `merge` apart | one alert, which begins at its first flag |
 # | first alert that begins within an event | hit |
 # | later alerts that begin within that event | repeats: neither hits nor false alarms |
@@ -1663,8 +1679,11 @@ print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 # back: `for` lets it pass without an alert.
 #
 # A rule may look back a week, too: `offset 1w` shifts a selector. That is the contextual baseline of
-# section 3, in its simplest form. And it may notice what is *not* there: `absent(x)` returns 1
-# when there is no sample of `x`. A service that sends nothing raises no error rate.
+# section 3, in its simplest form. `a and b` keeps the series of `a` for which `b` has one with exactly
+# the same labels, whatever its value; a comparison such as `b > 0.5` first drops what does not pass it.
+# (The name of the metric is not one of the labels that are compared. Where the others differ, name those
+# that shall agree: `a and on(service) b`.) And a rule may notice what is *not* there: `absent(x)` returns
+# 1 when there is no sample of `x`. A service that sends nothing raises no error rate.
 #
 # ### Exercise 6 · Alerting rules for Prometheus (10 points)
 #
@@ -1674,13 +1693,15 @@ print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 # | alert | fires when | severity |
 # |---|---|---|
 # | `ErrorRatioHigh` | the error ratio of a service has been above 5 % at every evaluation for 5 minutes; it keeps firing until the ratio has not been above 5 % for 10 minutes | `page` |
-# | `LatencySlow` | the mean of a service's p99 latency over the last 10 minutes has been above 1.5 times the mean over the same 10 minutes one week before, at every evaluation for 10 minutes, and its present request rate is above 0.5 per second at each of them (a sample that is less than 5 minutes old is present: Prometheus looks back that far) | `ticket` |
-# | `TelemetryMissing` | there has been no sample of checkout's request rate (older ones than 5 minutes don't count in Prometheus), at every evaluation for 3 minutes | `page` |
+# | `LatencySlow` | two things have held at every evaluation for 10 minutes: the mean of a service's p99 latency over the last 10 minutes is above 1.5 times the mean over the same 10 minutes one week before, and its request rate is above 0.5 per second | `ticket` |
+# | `TelemetryMissing` | checkout's request rate has been absent at every evaluation for 3 minutes | `page` |
 #
 # The metrics are `shop_error_ratio` (0 to 1), `shop_latency_p99_ms` and `shop_request_rate`, each
 # with the label `service`. Alerts of the first two rules must keep the label `service`, and all three
 # must carry the label `severity`; other labels may be there. Samples are a minute apart, and `[10m]` holds the
-# last ten (as from Prometheus 3 on: the left end of a range is excluded).
+# last ten (as from Prometheus 3 on: the left end of a range is excluded) that are there. A selector without
+# a range takes the last sample if it is less than 5 minutes old: Prometheus looks back that far, and so
+# does the evaluator. A series without one is absent.
 #
 # **Right** means: on unseen series, each alert fires at the right minutes for the right service.
 # Rule files of up to 64 KiB without YAML anchors or aliases are accepted.
@@ -1789,6 +1810,9 @@ print("exercise 6: the visible check passes")
 # one of six kinds: CPU saturation, memory leak, slow query, bad deploy, pool exhaustion, network
 # delay. What alerts in month 5, is explained in month 6 and acts in month 7 is what you build here.
 #
+# Some services do calendar work: `catalog-db` and `search` rebuild an index at about 02:00, a few minutes
+# earlier or later, shorter or longer than the night before. It is in the history, so it is normal.
+#
 # You may practise as much as you like: `shop.service_days` makes days with known truth from a
 # seed of yours. The hidden days come from seeds that nobody knows, so memorising is no use; the
 # *kind* of day is the same. The next cell gives two simple detectors what you will give yours: tuning
@@ -1799,7 +1823,9 @@ SERVICES = ["checkout", "payment", "inventory", "search", "cart", "catalog-db"]
 
 # %%
 practice_days = [
-    *shop.service_days(24, seed=71, after=history.index[-1], services=SERVICES, kinds=KINDS),
+    *shop.service_days(
+        24, seed=71, after=history.index[-1], services=SERVICES, kinds=KINDS, balanced=True
+    ),
     *shop.service_days(12, seed=72, after=history.index[-1], services=SERVICES, quiet_share=1.0),
 ]
 
@@ -1851,8 +1877,8 @@ for name, (width, minutes, _) in tuned.items():
 # %% [markdown]
 # At their textbook widths both raise far more false alarms than one per service and week. At widths
 # that keep the budget they miss half of the incidents or more. Beware of the best row: it is the best of
-# six on 24 incidents, so a part of it is luck. On twenty other sets of days the same two settings reach
-# an F1 of 0.34 (static) and 0.35 (EWMA) on average.
+# six on 24 incidents, so a part of it is luck. On forty sets of days like the hidden ones the same two
+# settings reach an F1 of 0.42 (static) and 0.46 (EWMA) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
@@ -1863,8 +1889,10 @@ for name, (width, minutes, _) in tuned.items():
 # `live` is one day of the same service in the week after: some values may be `NaN`. `detect` returns
 # a boolean Series on the index of `live`. Any method is allowed.
 #
-# The day begins at 00:00 with nothing before it: trailing windows start empty. It may also have only begun
-# (the first hour at least is there), as it does in production.
+# The day begins at 00:00 with nothing before it: trailing windows start empty, and what you compute from
+# them is unreliable until they have filled. The day may also have only begun (the first hour at least is
+# there), as it does in production. A day has at most one incident, at any hour, and one day in four has a
+# harmless surge, with or without an incident.
 #
 # **Right** means: a flag at time $t$ doesn't change when later samples do (without that: no points);
 # the same history and day give the same flags, in a fresh kernel, too, so give every random generator a
@@ -1874,15 +1902,16 @@ for name, (width, minutes, _) in tuned.items():
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`. Points rise from F1 0.40, a little above what the two simple detectors reach when tuned to
-# the budget, to 0.75. The budget is one false alarm per service-week. Seventy days are ten weeks, so
+# `SERVICES`; each of the six kinds strikes six or seven times. Points rise from F1 0.48, a little above what
+# the better of the two simple detectors reaches on average, to 0.75. The budget is one false alarm per service-week. Seventy days are ten weeks, so
 # chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
 # nothing is left. Look-ahead is tried as in exercise 4, after some of your alerts and at other moments,
 # in a fresh kernel that remembers nothing. 30 s for a fit, 10 s for a day.
 #
 # Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth
 # over minutes, and give every feature its own threshold, taken from history that its baseline has not
-# seen. Then ask the practice days how large a margin above it pays. An alert that goes out and comes back
+# seen. The false alarms of the features add up: with a dozen of them, each may raise a dozenth of what you
+# can carry. Then ask the practice days how large a margin pays. An alert that goes out and comes back
 # just after the incident has ended is a false alarm.
 
 
@@ -2004,13 +2033,12 @@ print("full points need an F1 of 0.75 on the hidden days, with at most 1.5 false
 print("exercise 7: the visible check passes")
 
 # %% [markdown]
-# Which kinds does your detector find that the simple ones miss? And which does it still miss? With about
+# Which kinds does your detector find that the simple ones miss? And which does it still miss? With
 # four incidents of a kind the bars are rough: one incident more or less is a quarter.
 
 # %%
-models = {name: fit_detector(history[name]) for name in SERVICES}
 rivals = {name: found[2] for name, found in tuned.items()}
-rivals["yours"] = [detect(models[day.service], day.live) for day in practice_days]
+rivals["yours"] = _check_flagged  # from the cell above
 kinds = [day.events["kind"].iloc[0] if len(day.events) else "quiet" for day in practice_days]
 by_kind = pd.DataFrame(
     {

@@ -66,6 +66,22 @@ def find_periods(series, max_periods=2):
 {_PHASE_MEDIAN}
 """
 
+_GATED_DAY = """
+from statsmodels.tsa.seasonal import seasonal_decompose
+
+
+def find_periods(series, max_periods=2):
+    return [pd.Timedelta("1D")] if series.interpolate().autocorr(1) > 0.9 else []
+
+
+def decompose(series, period):
+    means = series.resample("15min").mean().interpolate(limit_direction="both")
+    parts = seasonal_decompose(
+        means, period=round(period / pd.Timedelta("15min")), extrapolate_trend="freq"
+    )
+    return pd.DataFrame({"trend": parts.trend, "seasonal": parts.seasonal, "residual": parts.resid})
+"""
+
 _PEAKS_ONLY = f"""
 def find_periods(series, max_periods=2):
     step = series.index[1] - series.index[0]
@@ -138,6 +154,20 @@ _TABLE_CUSUM = f"""
 def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
     h = np.interp(target_arl, [200, 300, 400, 500, 600, 700], [8, 9, 10, 11, 14, 16])
     return float(h * (1.1 if k < 0.5 else 1.0))
+"""
+
+_LAG_ONE_CUSUM = f"""
+{_CUSUM_ONLY}
+
+def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
+    phi = quiet.dropna().autocorr(1)
+    noise = np.random.default_rng(seed).normal(size=60_000) * np.sqrt(1 - phi**2)
+    like = signal.lfilter([1], [1, -phi], noise)
+    low, high = 1.0, 60.0
+    while high - low > 0.1:
+        h = (low + high) / 2
+        low, high = (h, high) if average_run_length(like, k, h) < target_arl else (low, h)
+    return high
 """
 
 _RAW_FOREST = """
@@ -363,6 +393,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
                 _PERIODS_CONSTANT, "constant"),
     WrongAnswer("decompose", "length and gaps", "never reads a value to find the seasons",
                 _PERIODS_METADATA, "metadata"),
+    WrongAnswer("decompose", "a day if samples resemble each other", "autocorrelation is taken for a "
+                "season; incidents bend the classical decomposition", _GATED_DAY, "naive"),
     WrongAnswer("decompose", "strongest peaks", "harmonics count as seasons, outliers bend STL", _PEAKS_ONLY),
     WrongAnswer("decompose", "tests only day and week", "finds no other season; classical decomposition",
                 _FIXED_LENGTHS, "naive"),
@@ -378,6 +410,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("cusum", "textbook ARL", "assumes independence; >= for >", _TEXTBOOK_ARL, "naive"),
     WrongAnswer("cusum", "constant", "one threshold for all", _CONSTANT_CUSUM, "constant"),
     WrongAnswer("cusum", "table by target", "never reads the quiet data", _TABLE_CUSUM, "metadata"),
+    WrongAnswer("cusum", "lag 1 only", "AR(1) noise of the same lag-1 autocorrelation stands for the data",
+                _LAG_ONE_CUSUM, "naive"),
     _mistake("cusum", "single samples drawn", "the bootstrap destroys the autocorrelation; upper side only",
              ("block, paths = 120, 300", "block, paths = 1, 300"), ("or down > h", "")),
     _mistake("cusum", "no restart", "sums go on after an alarm; threshold from ARL per path",
