@@ -36,6 +36,8 @@ _STUB = "raise NotImplementedError('write this function')"
 _LIMITS = Limits(notebook_s=300.0, total_s=3600.0)
 # Secrets for which one kernel is asked; more share the work of the reference among processes.
 _SECRETS_A_KERNEL = 4
+# With this many secrets an audit is a quick one.
+_QUICK = 2
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class AuditReport:
 
     month: str
     seeds: int
+    wrong_seeds: int = 1
     trials: list[Trial] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -90,7 +93,8 @@ class AuditReport:
 
     def __str__(self) -> str:
         parts = [
-            f"Audit of {self.month}, {self.seeds} secrets, {self.seconds:.0f} s",
+            f"Audit of {self.month}, {self.seconds:.0f} s: the reference under {self.seeds} secrets, "
+            f"wrong answers under {self.wrong_seeds}",
             self._answers(),
             self._margins(),
             "\n".join(["FAULTS:", *self.faults]) if self.faults else "All hold.",
@@ -151,7 +155,7 @@ def audit(
     month: Month | int | str,
     *,
     seeds: int = 2,
-    wrong_seeds: int = 2,
+    wrong_seeds: int | None = None,
     exercises: list[str] | None = None,
     jobs: int = 2,
     unsafe: bool = False,
@@ -164,8 +168,10 @@ def audit(
         Which month.
     seeds : int
         Secrets under which the reference is tried.
-    wrong_seeds : int
-        Secrets, at most `seeds`, under which wrong answers and the release are tried.
+    wrong_seeds : int, optional
+        Secrets under which wrong answers and the release are tried: by default one for the quick
+        audit of at most two secrets, and two for a longer one. Right answers written another way
+        are tried under two.
     exercises : list of str, optional
         These exercises only.
     jobs : int
@@ -184,18 +190,21 @@ def audit(
         raise SandboxError(f"the audit cannot run here: {reason}; or pass unsafe=True")
     started = time.monotonic()
     wanted = exercises or [exercise.id for exercise in found.exercises]
-    report = AuditReport(found.name, seeds)
-    few = range(min(seeds, wrong_seeds))
+    few = range(min(seeds, wrong_seeds or (1 if seeds <= _QUICK else 2)))
+    report = AuditReport(found.name, seeds, len(few))
     tasks = [_Task(found, name, "release", "release", unsafe, few) for name in wanted]
     for name in wanted:
         for first in range(0, seeds, _SECRETS_A_KERNEL):
             some = range(first, min(first + _SECRETS_A_KERNEL, seeds))
             tasks.append(_Task(found, name, "reference", "reference", unsafe, some))
     tasks += [
-        _Task(found, answer.exercise, answer.name, answer.kind, unsafe, few, answer.code)
+        _Task(
+            found, answer.exercise, answer.name, answer.kind, unsafe,
+            range(min(seeds, 2)) if answer.kind == "alternative" else few, answer.code,
+        )
         for answer in found.load_wrong_answers()
         if answer.exercise in wanted
-    ]
+    ]  # fmt: skip
     # Exercise by exercise in the table, whatever the order in which they were tried.
     tasks.sort(key=lambda task: wanted.index(task.exercise))
     if jobs > 1:

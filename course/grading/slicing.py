@@ -57,7 +57,8 @@ def warmth(lesson: NotebookNode | None) -> Warmth:
     """What a warm parent of a lesson should have done."""
     if lesson is None:
         return Warmth()
-    return Warmth(_imports(lesson), tuple(cell.source for cell in prefix_cells(lesson)))
+    sources = tuple(cell.source for cell in lesson.cells if cell.cell_type == "code")
+    return Warmth(_imports(sources), tuple(cell.source for cell in prefix_cells(lesson)))
 
 
 def prefix_cells(lesson: NotebookNode) -> list[NotebookNode]:
@@ -252,14 +253,13 @@ def _root(node: ast.AST) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-def _imports(lesson: NotebookNode) -> tuple[str, ...]:
-    """Modules that the lesson imports anywhere, in order."""
+@lru_cache(maxsize=16)
+def _imports(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Modules that the cells of a lesson import anywhere, in order."""
     found: dict[str, None] = {}
-    for cell in lesson.cells:
-        if cell.cell_type != "code":
-            continue
+    for source in sources:
         try:
-            tree = ast.parse(_plain_python(cell.source))
+            tree = ast.parse(_plain_python(source))
         except SyntaxError:
             continue
         for node in ast.walk(tree):

@@ -230,7 +230,12 @@ def _robust_zscore(series: pd.Series, weeks: int, min_samples: int, min_scale: f
 
 def check_robust_z(student: Student, hidden: Hidden) -> list[Case]:
     """Agreement on unseen variants of the shop's series."""
-    rng = np.random.default_rng(hidden.seed("robust-z"))
+    cases = hidden.cached("robust-z", lambda: _zscore_cases(hidden.seed("robust-z")))
+    return [_try(_zscores, student, name, 1.0, *inputs) for name, *inputs in cases]
+
+
+def _zscore_cases(seed: int) -> list[tuple[str, pd.Series, dict[str, Any], pd.Series]]:
+    rng = np.random.default_rng(seed)
     history = _history()
     services = list(rng.choice(_SERVICES, 5, replace=False))
 
@@ -258,22 +263,28 @@ def check_robust_z(student: Student, hidden: Hidden) -> list[Case]:
         stop = int(rng.integers(2000, 9000))
         series.drop(series.index[stop : stop + int(rng.integers(20, 200))], inplace=True)
     plain = draw("request_rate", 28)
-    wanted = [
+    wanted: list[tuple[str, pd.Series, dict[str, Any]]] = [
         ("plain series", plain, {}),
         ("an incident in the past", spoilt, {"weeks": 3}),
         ("missing minutes", gaps, {"weeks": 2, "min_samples": 80}),
         ("NaN samples", missing, {"min_samples": int(rng.integers(100, 140))}),
         ("a constant at night", still, {"weeks": 2, "min_scale": 0.004}),
     ]
-    return [_try(_zscores, student, name, 1.0, series, options) for name, series, options in wanted]
+    usual: dict[str, Any] = {"weeks": 4, "min_samples": 60, "min_scale": 1e-6}
+    return [
+        (name, series, options, _robust_zscore(series, **(usual | options)))
+        for name, series, options in wanted
+    ]
 
 
 def _zscores(
-    student: Student, name: str, weight: float, series: pd.Series, options: dict[str, Any]
+    student: Student,
+    name: str,
+    weight: float,
+    series: pd.Series,
+    options: dict[str, Any],
+    expected: pd.Series,
 ) -> Case:
-    expected = _robust_zscore(
-        series, **{"weeks": 4, "min_samples": 60, "min_scale": 1e-6, **options}
-    )
     found = student.call("robust_zscore", series, timeout=10, **options)
     if not isinstance(found, pd.Series) or not found.index.equals(series.index):
         return Case(name, 0.0, "robust_zscore must return a Series on the index of its input")
@@ -321,7 +332,7 @@ def check_cusum(student: Student, hidden: Hidden) -> list[Case]:
         kinds = rng.permutation([0.0, rng.uniform(0.93, 0.95)]).tolist()
         sources = [
             (_correlated(rng, 14 * 1440, rho, slow, tail),
-             _correlated(rng, int(120 * target), rho, slow, tail))
+             _correlated(rng, int(80 * target), rho, slow, tail))
             for slow in kinds
         ]  # fmt: skip
         name = f"threshold on sources {2 * number + 1} and {2 * number + 2}"
@@ -363,7 +374,7 @@ def _arl(
         if isinstance(h, bool) or not isinstance(h, int | float) or not np.isfinite(h):
             message = f"calibrate_threshold must return a finite float, not {h!r:.100}"
             return Case(name, 0.0, message, weight)
-        found.append(len(fresh) / max(int(_cusum(fresh, k, float(h)).sum()), 1))
+        found.append(min(scoring.average_run_length(fresh, k, float(h)), float(len(fresh))))
     factor = max(max(arl / target, target / arl) for arl in found)
     score = ramp(factor, 4.0, 2.0)
     message = f"the target is an ARL of {target:.0f}; on fresh data the two are " + " and ".join(
@@ -435,15 +446,17 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     models = {service: fit(service) for service in services}
     flags = [ask(models[day.service], day, 1440) for day in days]
     results = _by_event(days, flags)
+    name = "event F1 on 24 incident days and 8 quiet days"
+    judged = _judged(name, results, 0.46, 0.60, 7.0, 21.0)
+    if not judged.score:
+        return [judged]
     problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
     if problem:
         return [Case("no look-ahead", 0.0, problem)]
     for number in (3, 11, 29):
         day = days[number]
         _no_look_ahead_in_features(student, pd.concat([day.lead, day.live]), number)
-    return [
-        _judged("event F1 on 24 incident days and 8 quiet days", results, 0.46, 0.60, 7.0, 21.0)
-    ]
+    return [judged]
 
 
 def _no_look_ahead_in_features(student: Student, frame: pd.DataFrame, number: int) -> None:
@@ -474,12 +487,10 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     models = {service: fit(service) for service in _SERVICES}
     flags = [ask(models[day.service], day, 1440) for day in days]
     results = _by_event(days, flags)
-    problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
-    if problem:
-        return [Case("no look-ahead", 0.0, problem)]
-    return [
-        _judged("event F1 on 40 incident days and 30 quiet days", results, 0.48, 0.75, 1.5, 3.0)
-    ]
+    name = "event F1 on 40 incident days and 30 quiet days"
+    judged = _judged(name, results, 0.48, 0.75, 1.5, 3.0)
+    problem = judged.score and _looks_ahead(student, hidden, days, flags, results, fit, ask)
+    return [Case("no look-ahead", 0.0, problem)] if problem else [judged]
 
 
 def _by_event(days: list[ServiceDay], flags: list[pd.Series]) -> list[scoring.EventScores]:
@@ -516,13 +527,13 @@ def _looks_ahead(
     again = set(drawn[:2])
     waiting = [number for number in hits if days[number].service in again]
     waiting = rng.permutation(waiting).tolist()
-    cuts = [(n, hits[n] + 1 + int(rng.choice([0, 0, 0, 1, 2, 3, 4, 5]))) for n in waiting[:8]]
-    cuts += [(n, hits[n] - int(rng.integers(0, 30))) for n in waiting[8:10]]
-    others = [n for n, day in enumerate(days) if day.service in again and n not in waiting[:10]]
+    cuts = [(n, hits[n] + 1 + int(rng.choice([0, 0, 0, 1, 2, 3, 4, 5]))) for n in waiting[:7]]
+    cuts += [(n, hits[n] - int(rng.integers(0, 30))) for n in waiting[7:8]]
+    others = [n for n, day in enumerate(days) if day.service in again and n not in waiting[:8]]
     others = rng.permutation(others).astype(int).tolist()
-    cuts += [(n, _odd_moment(days[n].live) + int(rng.integers(1, 12))) for n in others[:8]]
-    cuts += [(n, int(rng.integers(200, 1440))) for n in others[8:9]]
-    cuts += [(n, 1440) for n in others[9:10]]
+    cuts += [(n, _odd_moment(days[n].live) + int(rng.integers(1, 12))) for n in others[:6]]
+    cuts += [(n, int(rng.integers(200, 1440))) for n in others[6:7]]
+    cuts += [(n, 1440) for n in others[7:8]]
     student.restart()
     # The first request starts the new kernel, in which models can be kept from then on.
     student.hold(0)

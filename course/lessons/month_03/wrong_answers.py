@@ -497,7 +497,7 @@ ALTERNATIVES: list[WrongAnswer] = [
              ("block, paths = 120, 300", "block, paths = 240, 400"), ("default_rng(seed)", "default_rng(seed + 9)"),
              kind="alternative"),
     _mistake("isolation-forest", "more trees", "another right forest",
-             ("n_estimators=50", "n_estimators=80"), ('rolling("6h"', 'rolling("5h"'), kind="alternative"),
+             ("n_estimators=50", "n_estimators=60"), ('rolling("6h"', 'rolling("5h"'), kind="alternative"),
     _mistake("alert-rules", "other spelling", "durations and operands written another way",
              ("for: 5m", "for: 300s"), ("shop_error_ratio > 0.05", "0.05 < shop_error_ratio"),
              ("offset 1w", "offset 7d"), kind="alternative"),
