@@ -94,7 +94,7 @@ class AuditReport:
     def __str__(self) -> str:
         parts = [
             f"Audit of {self.month}, {self.seconds:.0f} s: the reference under {self.seeds} secrets, "
-            f"wrong answers under {self.wrong_seeds}",
+            f"other answers under {self.wrong_seeds}",
             self._answers(),
             self._margins(),
             "\n".join(["FAULTS:", *self.faults]) if self.faults else "All hold.",
@@ -169,9 +169,8 @@ def audit(
     seeds : int
         Secrets under which the reference is tried.
     wrong_seeds : int, optional
-        Secrets under which wrong answers and the release are tried: by default one for the quick
-        audit of at most two secrets, and two for a longer one. Right answers written another way
-        are tried under two.
+        Secrets under which wrong answers, the release and right answers written another way are
+        tried: by default one for a quick audit of at most two secrets, and two for a longer one.
     exercises : list of str, optional
         These exercises only.
     jobs : int
@@ -198,13 +197,10 @@ def audit(
             some = range(first, min(first + _SECRETS_A_KERNEL, seeds))
             tasks.append(_Task(found, name, "reference", "reference", unsafe, some))
     tasks += [
-        _Task(
-            found, answer.exercise, answer.name, answer.kind, unsafe,
-            range(min(seeds, 2)) if answer.kind == "alternative" else few, answer.code,
-        )
+        _Task(found, answer.exercise, answer.name, answer.kind, unsafe, few, answer.code)
         for answer in found.load_wrong_answers()
         if answer.exercise in wanted
-    ]  # fmt: skip
+    ]
     # Exercise by exercise in the table, whatever the order in which they were tried.
     tasks.sort(key=lambda task: wanted.index(task.exercise))
     if jobs > 1:

@@ -871,8 +871,8 @@ plt.show()
 
 # %%
 cpu_days = shop.service_days(
-    5,
-    seed=31,
+    3,
+    seed=7,
     after=history.index[-1],
     services=["checkout"],
     kinds=["cpu_saturation"],
@@ -1256,7 +1256,7 @@ ax.plot(sweep["false alarms per week"], sweep["recall"], marker="o", ms=4)
 ax.axvline(1, color=plots.RED, ls="--", lw=1, label="what the team can carry")
 ax.set_xscale("symlog", linthresh=1)
 ax.set(
-    title="One metric finds some incidents: the budget picks the point",
+    title="Within the budget, one metric finds few incidents",
     xlabel="false alarms per service-week",
     ylabel="event recall",
     ylim=(0, 1),
@@ -1302,7 +1302,7 @@ columns = ["held (min)", "alerts a day", "repeats", "recall", "precision"]
 print(pd.DataFrame(rows, columns=columns).round(2).to_string(index=False))
 
 incident, crossings = validation[5].events, jumpy[5]
-span = slice(incident["start"].iloc[0] - pd.Timedelta("30min"),
+span = slice(incident["start"].iloc[0] - pd.Timedelta("60min"),
              incident["end"].iloc[0] + pd.Timedelta("90min"))  # fmt: skip
 ax = plots.timeline(
     {
@@ -2052,7 +2052,7 @@ counts = pd.Series(kinds).value_counts()
 by_kind.index = [f"{kind} ({counts[kind]})" for kind in by_kind.index]
 ax = by_kind.plot.barh(figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.BLUE])
 ax.set(
-    title="On latency alone, both simple detectors miss all CPU saturation",
+    title="On latency alone, both simple detectors miss every bad deploy",
     xlabel="event recall on the practice days",
     ylabel="kind (incidents)",
     xlim=(0, 1.05),
