@@ -102,6 +102,11 @@ def month(lab: Lab, browser: BrowserContext) -> Page:
     return page
 
 
+def _wait_for_kernel(page: Page) -> None:
+    """JupyterLab drops a cell that is run before its kernel has started."""
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for()
+
+
 def test_the_printed_address_opens_the_month_with_its_text_rendered(month: Page) -> None:
     first = month.locator(".jp-NotebookPanel .jp-MarkdownCell .jp-RenderedMarkdown").first
     assert "Anomaly detection" in first.locator("h1").inner_text()
@@ -114,6 +119,7 @@ def test_the_printed_address_opens_the_month_with_its_text_rendered(month: Page)
 
 def test_running_the_first_cells_shows_text_and_a_chart(month: Page) -> None:
     assert month.locator(".jp-OutputArea img").count() == 0
+    _wait_for_kernel(month)
     month.locator(".jp-NotebookPanel .jp-MarkdownCell").first.click()
     for _ in range(4):
         month.keyboard.press("Shift+Enter")
