@@ -64,9 +64,11 @@ class InProcess:
     def call(self, function: str, *args: Any, timeout: float | None = None, **kw: Any) -> Any:
         """Call a function by name."""
         try:
-            return self._namespace[function](*map(self._value, args), **kw)
+            value = self._namespace[function](*map(self._value, args), **kw)
         except Exception as error:
             raise StudentError(f"{type(error).__name__}: {error}") from error
+        # As it arrives from another process, where a tuple travels as a list.
+        return list(value) if isinstance(value, tuple) else value
 
     def keep(self, function: str, *args: Any, timeout: float | None = None, **kw: Any) -> Handle:
         """Call a function and keep its answer."""

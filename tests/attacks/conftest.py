@@ -1,4 +1,8 @@
-"""Every attack is run as the user of these tests, and by root also as an ordinary user."""
+"""Every attack is run as the user of these tests, and by root also as an ordinary user.
+
+In root's `make test` the second pass is that of the attacks on the host, where it matters most
+who runs them; `make test-all` has both passes of all.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not AS_ROOT:
         return
     left_out = []
+    everything = int(os.environ.get("COURSE_AUDIT_SEEDS", "2")) >= 20
     for item in items:
         given = getattr(item, "callspec", None)
         if given is not None and given.params.get("run") == "user":
             attack = given.params.get("attack")
-            if isinstance(attack, Attack) and not as_ordinary_user(attack):
+            short = not everything and item.path.stem != "test_host"
+            if short or (isinstance(attack, Attack) and not as_ordinary_user(attack)):
                 left_out.append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
