@@ -49,9 +49,9 @@ def plot_study(table: pd.DataFrame, *, group: str = "aws", ax: Axes | None = Non
     ax.set(
         xlabel="event recall (share of label windows)",
         ylabel="precision (share of alerts)",
-        title=f"{best} has the highest precision; hollow: the same alerts at random times",
+        title=f"Highest precision: {best} (hollow: chance)",
         xlim=(0, 1.02),
-        ylim=(0, None),
+        ylim=(0, 1.2 * float(rows["precision"].max())),
     )
     ax.legend(loc="upper left", fontsize=8)
     return ax

@@ -14,10 +14,10 @@
 # # Month 3 · Anomaly detection
 #
 # **03:02, Tuesday.** Your phone rings: *checkout returns errors*. You open the shop's dashboard and
-# scroll back. The evening before, at 19:26 in a flash sale, the old static alert `cpu > 62 %` had
-# paged the team over three minutes of high CPU: more customers, more work, nothing wrong. Everybody
-# went to bed annoyed. At 01:40 a new cache in the `payment` service began to leak memory. No alert
-# looked at memory, and no customer noticed. At 02:58 the memory was full, the first process was
+# scroll back. The evening before, at 19:23, minutes after a mail to all customers, the old static alert
+# `cpu > 75 %` had paged the team over three single minutes of high CPU: more customers, more work, nothing
+# wrong. Everybody went to bed annoyed. At 01:40 a new cache in the `payment` service began to leak memory.
+# No alert looked at memory, and no customer noticed. At 02:58 the memory was full, at 03:00 the process was
 # killed and started again, errors reached checkout, and at 03:02 the static alert on errors paged:
 # **82 minutes after the fault began**, and more than seven and a half hours after the page that
 # nobody needed.
@@ -37,18 +37,20 @@ night = shop.Scenario(
     pd.Timestamp("2026-03-30T14:00Z"),
     minutes=15 * 60,
     seed=112,
-    surges=(shop.Surge("flash_sale", start=5 * 60, minutes=75, size=0.8),),
+    surges=(shop.Surge("marketing_mail", start=320, minutes=75, size=1.0),),
     faults=(shop.Fault("memory_leak", "payment", start=700, minutes=150, severity=0.35),),
 )
 recording = shop.simulate(night)
 leak = pd.DataFrame([vars(fault) for fault in shop.truth(night)])[["start", "end"]]
 
 figure, axes = plots.grid(3, height=1.7)
-cpu = 100 * recording.service("checkout")["cpu_utilization"]
+cpu = 100 * recording.service("storefront")["cpu_utilization"]
 memory = 100 * recording.service("payment")["memory_utilization"]
 errors = 100 * recording.service("checkout")["error_ratio"]
-plots.timeline(cpu, ax=axes[0], ylabel="CPU (%)", title="checkout: a flash sale crosses the line")
-axes[0].axhline(62, color=plots.RED, ls="--", lw=1)
+plots.timeline(
+    cpu, ax=axes[0], ylabel="CPU (%)", title="storefront: a mail to all customers crosses the line"
+)
+axes[0].axhline(75, color=plots.RED, ls="--", lw=1)
 plots.timeline(
     memory, ax=axes[1], ylabel="memory (%)", events=leak, title="payment: a leak nobody watches"
 )
@@ -59,7 +61,7 @@ axes[2].axhline(5, color=plots.RED, ls="--", lw=1)
 plt.show()
 
 # %% [markdown]
-# The alert in the first panel is a false alarm, the one in the third is late, and the signal that
+# The dashed lines are the two static alerts. The one in the first panel is a false alarm, the one in the third is late, and the signal that
 # would have told the truth more than an hour earlier, in the second, had no alert at all. One fixed
 # line can't do better: what is normal for CPU at 19:00 is abnormal at 03:00, and what matters at
 # 03:00 is on another metric.
@@ -80,7 +82,7 @@ plt.show()
 #
 # ## How you are graded
 #
-# Each exercise is a function. The cell below it checks a few things at once and tells you what it
+# Each exercise asks for one to three functions. The cell below it checks a few things at once and tells you what it
 # expected. Passing it is a good sign, but the points come later, from hidden checks that call
 # **your function on telemetry it has never seen**. So write what the text says, not what the
 # visible check happens to test. Three rules hold everywhere:
@@ -141,7 +143,7 @@ for ax, series, where, title, unit in [
 plt.show()
 
 # %% [markdown]
-# The first needs no model. The second vanishes in a histogram of the whole day: the same values
+# The first needs no more than a fixed threshold. The second vanishes in a histogram of the whole day: the same values
 # occur at noon. The third is hard to see even when you know where it is, and yet 15 % for an hour
 # and a half is what a bad deploy often looks like.
 #
@@ -180,7 +182,7 @@ acf /= acf[0]
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 axes[0].loglog(0.25 / frequency[1:], power[1:])  # a sample is a quarter of an hour
 axes[0].set(
-    title="Peaks at 24 h, 12 h, and less clearly 168 h (a week)",
+    title="Peaks at 24 h and 12 h; the week is faint",
     xlabel="period (hours)",
     ylabel="power",
 )
@@ -192,17 +194,18 @@ axes[1].set(title="Highest hill at 7 days", xlabel="lag (days)", ylabel="autocor
 plt.show()
 
 # %% [markdown]
-# The 12-hour peak is no season of its own: it is the second harmonic of the daily shape. Traffic has
-# one maximum a day, at 18:00, but the wave is no sine: its hill is narrower than its valley, and
+# (The peaks at 21 and 28 hours, higher than that of the week, are explained below; the one at 8 hours is the
+# third harmonic of the day.) The 12-hour peak is no season of its own: it is the second harmonic of the daily shape. Traffic has
+# one maximum a day, at about 18:00, but the wave is no sine: its hill is narrower than its valley, and
 # harmonics are what that takes. If you subtract the average day, the mean of all samples at the same
 # phase, every harmonic of 24 h goes with it, and the week stands out in what is left.
 #
 # That gives a recipe. Let the series have $n$ samples, and `acf` be the ACF of what is left after the
 # periods found so far.
 #
-# 1. **Candidate.** Take the highest peaks of the periodogram, a dozen at most, strongest first. The
-#    peak number $k$ stands for a period of about $n/k$ samples, and for nothing sharper than the
-#    range from $n/(k+1)$ to $n/(k-1)$. Leave out what has fewer than three cycles or fewer than four
+# 1. **Candidate.** Take the highest peaks of the periodogram, a dozen at most, strongest first. A
+#    peak at the frequency $k/n$ (entry $k$ of the periodogram) stands for a period of about $n/k$ samples,
+#    and for nothing sharper than the range from $n/(k+1)$ to $n/(k-1)$. Leave out what has fewer than three cycles or fewer than four
 #    samples a cycle.
 # 2. **Refine.** A true period $p$ has hills at $p$, $2p$, $3p$ and so on. So choose the lag in that
 #    range at which the mean of `acf[p], acf[2p], …` (up to $n/3$) is highest: the far hills tell the
@@ -226,8 +229,8 @@ plt.show()
 # period into *trend + seasonal + residual* by local regression (loess). With `robust=True` it
 # weighs outliers down, so that one incident doesn't bend the seasonal shape. Two warnings:
 #
-# - STL at one minute with a daily period takes minutes to run. On 15-minute means it takes less
-#   than a second, and a season has no use for one-minute detail.
+# - STL at one minute with a daily period takes minutes to run. On 15-minute means it takes a few seconds,
+#   less than one with the `jump` arguments below, and a season has no use for one-minute detail.
 # - STL smooths to both sides: the residual at 12:00 depends on 12:15. **It looks ahead.** Use it
 #   to explore the past, never to raise an alert.
 
@@ -241,6 +244,7 @@ plots.timeline(
     {"15-minute mean": quarter, "trend": parts.trend},
     ax=axes[0], ylabel="requests/s", title="checkout: a daily wave on a slow trend",
 )  # fmt: skip
+axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plots.timeline(
     parts.seasonal, ax=axes[1], ylabel="requests/s", title="The seasonal part changes slowly"
 )
@@ -265,7 +269,8 @@ plt.show()
 #
 # **Write** `find_periods(series, max_periods=2)` and `decompose(series, period)`.
 #
-# `find_periods` gets a regular series (any step; up to a twentieth of the samples may be `NaN`, here and there) and returns a list of
+# `find_periods` gets a regular series (any step; up to a twentieth of the samples may be `NaN`, here and there; it may have a slow
+# linear trend) and returns a list of
 # `pd.Timedelta`, **shortest first**: at most `max_periods` seasonal periods.
 #
 # - A period counts only if the series holds at least three cycles of it and each cycle has at least
@@ -273,17 +278,19 @@ plt.show()
 # - Harmonics of a period are not periods of their own.
 # - Multiples of a period are not either, if their hills vanish once the shorter period's average
 #   shape is subtracted. A week that remains after the day is a period.
+# - Two seasons differ by a factor of five or more. A season may have two hills a cycle, so that its second
+#   harmonic is as strong as the first.
 # - Seasons repeat unchanged; amplitudes are of the same order, the shorter period's the larger.
 # - A series without a season gives `[]`, also if its noise is strongly autocorrelated: at neighbouring
 #   samples up to 0.9.
 #
-# `decompose` gets three weeks at **one-minute** steps (some samples may be `NaN`, and once nearly an
-# hour of them) and one period, a multiple of 15 minutes. It returns a DataFrame with the columns `trend`,
+# `decompose` gets three weeks at **one-minute** steps (some samples may be `NaN`, and once some forty
+# in a row) and one period, a multiple of 15 minutes up to 28 hours. It returns a DataFrame with the columns `trend`,
 # `seasonal`, `residual` on the grid of 15-minute means (`resample("15min")`). The three add up to the
 # 15-minute mean. A 15-minute slot without any sample counts as the straight line between its neighbours
-# (at an edge: as its nearest neighbour). The trend is slow: it turns in weeks, not in days. The seasonal
-# part repeats unchanged. Incidents may bend neither, even if they are ten times as high as the wave and
-# come back at the same hour of another day. A constant may be in the trend or in the seasonal part, as
+# (at an edge: as its nearest neighbour). The trend is slow: it turns at most twice in three weeks. The seasonal
+# part repeats unchanged. Incidents may bend neither, even if they are ten or twenty times as high as the
+# wave and come back at the same place of another cycle. A constant may be in the trend or in the seasonal part, as
 # you like.
 #
 # **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; trend and seasonal
@@ -411,6 +418,15 @@ assert len(_check_periods) == 2, (
     f"a series with NaN and seasons of 6.5 h and 117.5 h has two, you found {_check_periods}"
 )
 assert abs(_check_periods[1] / pd.Timedelta("117.5h") - 1) < 0.05, _check_periods
+_check_angle = 2 * np.pi * _check_t / 361
+_check_hills = pd.Series(
+    3.5 * (np.sin(_check_angle) + 1.1 * np.cos(2 * _check_angle)), _check_index
+)
+_check_hills += np.random.default_rng(6).normal(size=2688)
+_check_periods = find_periods(_check_hills)
+assert len(_check_periods) == 1 and abs(_check_periods[0] / pd.Timedelta("90.25h") - 1) < 0.05, (
+    f"one season of 90.25 h with two hills a cycle: half of it is no season, found {_check_periods}"
+)
 _check_minutes = pd.date_range("2026-03-02", periods=21 * 1440, freq="min", tz="UTC")
 _check_wave = pd.Series(3 * np.sin(2 * np.pi * np.arange(21 * 1440) / 1440), _check_minutes)
 _check_hurt = _check_wave + np.linspace(0, 6, 21 * 1440)
@@ -484,8 +500,9 @@ plt.show()
 # %% [markdown]
 # Look at 14:00 to 15:00. The band in the first panel would let ten times the normal latency pass. The
 # one in the second is twice as wide as in the hours before and after (1014 ms instead of 489 and
-# 498 ms), because the incident makes up a third of that hour's reference. Its upper edge is 1.7 times
-# the usual latency instead of 1.4, so an incident of twice the normal latency still sticks out.
+# 498 ms), because the incident makes up a third of that hour's reference. Its upper edge is 1.9 times
+# the usual latency of that hour instead of 1.4 times, so an incident of twice the normal latency still
+# sticks out, if only just.
 #
 # "Causal" means that the score at time $t$ uses nothing later than $t$. There are three popular
 # ways to break it without noticing: scaling by the mean of the *whole* series, windows centred on
@@ -516,8 +533,9 @@ plt.show()
 # that sample has `z = 2 / min_scale` with `weeks=1`, all others in the second week 0, and the
 # whole first week is `NaN`.
 #
-# **Scored:** unseen series of several services, with gaps, `NaN`, constant stretches, other
-# `weeks`, `min_samples` and `min_scale`; future changed; time.
+# **Scored:** five unseen series of different services, with gaps, `NaN`, constant stretches, other
+# `weeks`, `min_samples` and `min_scale`, equal points each. All scores of a series must be right, within
+# 10 s.
 
 
 # %% nbgrader={"grade": false, "grade_id": "robust-z", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -602,7 +620,8 @@ print("exercise 2: the visible check passes")
 #   Alarm when either exceeds $h$, then start again from zero. With $k = 0.5$ it is tuned for
 #   shifts of about one standard deviation.
 #
-# The next chart draws the upper sum *without* the restart, so that you see how far it climbs.
+# The next chart draws the upper sum *without* the restart, so that you see how far it climbs; the dashed
+# line is $h = 8$.
 
 # %%
 rng = np.random.default_rng(4)
@@ -632,7 +651,7 @@ plt.show()
 # %% [markdown]
 # How high must $h$ be? The currency is the **average run length (ARL)**: the mean number of samples
 # until an alarm. On quiet data (ARL₀) it should be long, after a change short. Textbooks give
-# formulas, such as Siegmund's approximation (Sequential Analysis, 1985) for a one-sided CUSUM of
+# formulas, such as Siegmund's approximation (in his book *Sequential Analysis*, Springer, 1985) for a one-sided CUSUM of
 # independent standard normal samples,
 #
 # $$\mathrm{ARL}_0 \approx \frac{e^{2kb} - 2kb - 1}{2k^2}, \qquad b = h + 1.166,$$
@@ -683,7 +702,7 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # instead of to assume: take quiet data and *resample* it. Drawing single samples would destroy the
 # very autocorrelation that matters, so draw **blocks** of consecutive samples and join them (the
 # block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour or two keep what is
-# related within minutes. The lag-1 autocorrelation alone won't do: two series that share it may forget
+# related within minutes (blocks should be several times as long as the memory). The lag-1 autocorrelation alone won't do: two series that share it may forget
 # in two minutes or remember for half an hour, and the sums climb on what is remembered.
 #
 # One pass is enough for every $h$: along a resampled path, remember the highest value that
@@ -713,10 +732,11 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # `[False, False, True, False]`: the sums are 2.5, 5.0, 7.5, and after the restart 2.5.
 #
 # **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on three pairs of unseen
-# sources, two weeks of minutes each, `k` 0.4 or 0.5, `target_arl` from 500 to 1,000, some with heavier
+# sources, two weeks of minutes each, `k` 0.4 or 0.5, `target_arl` from 500 to 800, some with heavier
 # tails than the normal distribution. Both sources of a pair have the same target and the same lag-1
-# autocorrelation, about 0.5, but one forgets within two samples and a part of the other decays by 5 to
-# 7 % a sample only. The worse of the two counts. Full points while the measured ARL₀ is within a factor
+# autocorrelation, about 0.5, and differ beyond it: one may forget within two samples, one may swing to and
+# fro, and of one a part may stay for a quarter of an hour. The worse of the two counts, and the points of
+# each pair are multiplied by the share of the three that is right. Full points while the measured ARL₀ is within a factor
 # of 2 of the target (that is what two weeks of data allow), none at a factor of 4. 20 s a call.
 
 
@@ -853,8 +873,8 @@ plt.show()
 # %% [markdown]
 # The first change point, 01:38, is two minutes before the leak began; those at 02:58 and 03:03 bracket the
 # crash at 03:00, when memory falls from full to half. The *model* matters: `clinear` fits straight lines
-# that join, which a leak is; with constant levels (`l2`) PELT would cut the ramp into
-# steps and date the leak eleven minutes late. All this is good for a post-mortem and useless as an alert: it
+# that join, which a leak is; with constant levels (`l2`) PELT would, with the same penalty, cut the ramp
+# into steps and date the leak eleven minutes late. All this is good for a post-mortem and useless as an alert: it
 # needed the whole night to know.
 #
 # ## 5 · Many metrics at once: Isolation Forest
@@ -862,12 +882,14 @@ plt.show()
 # Payment has nine metrics. An incident often moves several a little: more latency *and* more CPU
 # per request. **Isolation Forest** (Liu, Ting and Zhou, ICDM, 2008) needs no model of normal: it
 # cuts the data by random thresholds on random features until every sample sits alone. Odd samples
-# are alone after few cuts. The score is $2^{-E[\text{depth}]/c(n)}$: near 1 is odd, about 0.5 and
-# below is ordinary.
+# are alone after few cuts. The score is $2^{-E[\text{depth}]/c(n)}$, where $n$ is the number of samples
+# that a tree was grown on and $c(n)$ the mean depth of an unsuccessful search in a binary tree of that
+# size: near 1 is odd, about 0.5 and below is ordinary.
 #
 # It knows nothing of time. To the forest, a sample is a point in a space of features, and *you*
-# choose that space. The next chart shows the same hour twice: as raw metrics, where every
-# value by itself is ordinary, and as features that carry the context.
+# choose that space. The next chart shows the same 85 minutes of a fault twice: as raw metrics, where no
+# single cut along one axis separates them (and a forest cuts along one axis at a time), and as features
+# that carry the context, where one cut does.
 
 # %%
 cpu_days = shop.service_days(
@@ -883,14 +905,14 @@ inside = (example.live.index >= example.events["start"].iloc[0]) & (
     example.live.index <= example.events["end"].iloc[0]
 )
 live = example.live
-cost = 1000 * live["cpu_utilization"] / live["request_rate"]
+cost = 100 * live["cpu_utilization"] / live["request_rate"]
 change = live["latency_p50_ms"].ewm(span=15).mean() - live["latency_p50_ms"].rolling("2h").median()
 figure, axes = plt.subplots(1, 2, figsize=(9, 3))
 for ax, x, y, title, names in [
     (axes[0], live["request_rate"], 100 * live["cpu_utilization"],
      "Raw metrics: ordinary values, odd pairs", ("requests/s", "CPU (%)")),
     (axes[1], cost, change,
-     "Engineered features: it stands apart", ("CPU per 1000 requests", "p50 above its usual (ms)")),
+     "Engineered features: it stands apart", ("CPU (%) per request/s", "p50 minus its usual (ms)")),
 ]:  # fmt: skip
     ax.scatter(x[~inside], y[~inside], s=5, color=plots.GREY, alpha=0.4, label="quiet")
     ax.scatter(x[inside], y[inside], s=9, color=plots.ORANGE, label="fault")
@@ -900,7 +922,8 @@ plt.show()
 
 # %% [markdown]
 # Good features for operations share three properties. They **divide by the load** where load
-# explains the metric (CPU *per request*), so that a flash sale is nothing new. They **compare with
+# explains the metric (CPU *per request*), so that a burst of customers is nothing new. (Where replicas are
+# added for a planned sale, the CPU of each stays level and CPU per request *falls*: look at rises only.) They **compare with
 # the recent past** (an average of the last minutes against the median of the last hours), so that
 # slow seasons drop out; some faults show within minutes and small ones only in the mean of many, so two
 # averages are better than one. And they are **causal**: trailing windows only.
@@ -985,7 +1008,7 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # `forest_flags(model, metrics)`.
 #
 # `metrics` and `history` are frames of **one service** with the columns that you saw above, one row
-# a minute; some values may be `NaN`. `causal_features` returns a numeric DataFrame; it may leave out
+# a minute; some values may be `NaN`. `causal_features` returns a DataFrame of finite numbers; it may leave out
 # the first rows (at most one day) where a window is not full, and its remaining index is that of the
 # input. Which features you choose is yours; of them only the absence of look-ahead is checked, the points
 # come from the flags. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
@@ -1000,11 +1023,12 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # does not count for it. Holding a flag on after the last crossing is allowed: it looks back, not ahead.
 #
 # **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
-# for nearly all of its 2,880 minutes.
+# for nearly all of its minutes.
 #
 # **Scored:** event F1 over 24 unseen incident days with faults of moderate severity (0.3 to 0.7) and 8
-# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.46 to
-# 0.60. Over forty sets of such days the forest on raw metrics above reaches 0.39 on average. Up to
+# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.66 to
+# 0.71. Over forty sets of such days the forest on raw metrics above reaches 0.39 on average, and a line per
+# metric at its highest value in the history, with no forest at all, about 0.6: features are what counts. Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
 # second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
@@ -1031,6 +1055,7 @@ def causal_features(metrics: pd.DataFrame) -> pd.DataFrame:
     levels = pd.DataFrame(
         {
             "latency": np.log(metrics["latency_p50_ms"].clip(lower=0.01)),
+            "tail": np.log(metrics["latency_p99_ms"].clip(lower=0.01)),
             "errors": np.sqrt(metrics["error_ratio"]),
             "CPU per request": np.log((metrics["cpu_utilization"] + 0.01) / load),
             "memory": metrics["memory_utilization"],
@@ -1040,7 +1065,7 @@ def causal_features(metrics: pd.DataFrame) -> pd.DataFrame:
     usual = levels.rolling("6h", min_periods=60).median().shift(10)
     # Some faults show within minutes, small or slow ones only in the mean of many.
     rise = {minutes: levels.rolling(minutes).mean() - usual for minutes in (10, 40)}
-    # Faults push all five upwards; what falls below its usual level is no trouble.
+    # Faults push all six upwards; what falls below its usual level is no trouble.
     return pd.concat(rise, axis=1).clip(lower=0).dropna()
     ### END SOLUTION
 
@@ -1138,9 +1163,9 @@ print(f"your forest, {len(forest_days)} days: recall {_check_pooled.recall:.2f},
 print(
     f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
 )
-assert 7 * _check_pooled.false_alarms_per_day <= 14, "more than two false alarms a day"
-assert _check_pooled.f1 > 0.46, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
-print("full points need an F1 of 0.60 on the hidden days")
+assert 7 * _check_pooled.false_alarms_per_day <= 21, "more than 21 false alarms per service-week"
+assert _check_pooled.f1 > 0.6, f"an F1 of {_check_pooled.f1:.2f} is no better than record highs"
+print("full points need an F1 of 0.71 on the hidden days")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1213,7 +1238,8 @@ plt.show()
 #
 # When long incidents should be *covered*, range-based precision and recall (Tatbul et al., NeurIPS,
 # 2018) give partial credit for overlap, and can weigh early or late parts. `course.scoring` has
-# them, and the area measures (average precision, VUS-PR) that need no threshold.
+# them, and the area measures that need no threshold: average precision, and VUS-PR, its mean over label
+# windows that are widened step by step (Paparrizos et al., PVLDB, 2022).
 #
 # Events decide, but which threshold? Every threshold is a trade between missed incidents and false
 # alarms. Choose it on **validation** data, for the false alarms that the team can carry, and look at
@@ -1351,14 +1377,14 @@ plt.show()
 # | later alerts that begin within that event | repeats: neither hits nor false alarms |
 # | alert that spans two events | belongs to the one in which it begins, and to neither if it begins before both |
 # | alert that begins in no event | false alarm |
-# | event that **begins** inside a silence | not counted at all; an alert that begins within it is not counted either |
+# | event that **begins** inside a silence | not counted at all; an alert that begins within that event is not counted either |
 # | event that runs into a silence | counted like any other, also if it begins before the first sample |
 # | event partly or wholly outside the index | counted; it is missed if no alert begins within it |
 # | time watched | number of samples outside silences, one minute each |
 #
 # It returns a dict of floats: `recall`, `precision`, `f1`, `median_delay_min` (from the start of the
 # event to the start of the alert that hit it, in minutes) and `alerts_per_day` (all alerts that are
-# hits, repeats or false alarms, per day watched). What has no value is `nan`: recall without events,
+# hits, repeats or false alarms, per day watched). What has no value is `nan`: recall without counted events,
 # precision without hits and false alarms, delay without hits, F1 without events and without
 # false alarms, and alerts per day if everything is silenced. F1 is
 # `2 * hits / (2 * hits + missed + false alarms)`: with events and no alerts it is 0, while precision is
@@ -1387,8 +1413,8 @@ plt.show()
 #
 # **Scored:** 9 points for `evaluate_alerts` on unseen cases: four ordinary ones, all with silences, earn 7,
 # and four special ones (no events, no flags, always on, all silenced) earn 2, multiplied by the share of
-# ordinary ones that are right. 3 points for `point_adjust`, most of them with a limit. 3 for
-# `random_score_f1`, multiplied by the share of `point_adjust` that is right.
+# ordinary ones that are right. 3 points for `point_adjust`: 2.5 for three cases with a limit, 0.5 for one without.
+# This one and the 3 points for `random_score_f1` are multiplied by the share of the three that are right.
 
 
 # %% nbgrader={"grade": false, "grade_id": "evaluate", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1604,7 +1630,8 @@ ax = plots.timeline(
     events=leak.assign(end=memory.index[-1]),
     title="A centred window knows the fault before it starts",
 )
-ax.axhline(100 * limit, color=plots.GREY, ls="--", lw=1)
+ax.axhline(100 * limit, color=plots.GREY, ls="--", lw=1, label="limit")
+ax.legend(loc="upper left")
 plt.show()
 for name, smoothed in [("centred", centred), ("trailing", trailing)]:
     crossing = smoothed[smoothed > limit].index[0]
@@ -1662,7 +1689,7 @@ bad = pd.DataFrame([vars(fault) for fault in shop.truth(release)])[["start", "en
 figure, axes = plots.grid(2, height=1.6)
 plots.timeline(
     100 * deploy.service("checkout")["error_ratio"], ax=axes[0], ylabel="errors (%)",
-    title="A bad deploy: errors flutter around the threshold", events=bad,
+    title="A bad deploy: errors flutter around the threshold (dashed)", events=bad,
 )  # fmt: skip
 axes[0].axhline(5, color=plots.RED, ls="--", lw=1)
 plots.timeline(
@@ -1676,6 +1703,7 @@ print(f"above 5 %: {(above & ~above.shift(fill_value=False)).sum()} times; ", en
 print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 
 # %% [markdown]
+# Without either field it would have been six alerts, with `for` alone three, with `keep_firing_for` alone two.
 # The second *pending* at 11:53 is a single minute above the line, long after the deploy has been rolled
 # back: `for` lets it pass without an alert.
 #
@@ -1694,7 +1722,7 @@ print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 # | alert | fires when | severity |
 # |---|---|---|
 # | `ErrorRatioHigh` | the error ratio of a service has been above 5 % at every evaluation for 5 minutes; it keeps firing until the ratio has not been above 5 % for 10 minutes | `page` |
-# | `LatencySlow` | two things have held at every evaluation for 10 minutes: the mean of a service's p99 latency over the last 10 minutes is above 1.5 times the mean over the same 10 minutes one week before, and its request rate is above 0.5 per second | `ticket` |
+# | `LatencySlow` | two things have held at every evaluation for 10 minutes: the mean of a service's p99 latency over the last 10 minutes is above 1.5 times the mean over the same 10 minutes one week before, and its last request rate is above 0.5 per second | `ticket` |
 # | `TelemetryMissing` | checkout's request rate has been absent at every evaluation for 3 minutes | `page` |
 #
 # The metrics are `shop_error_ratio` (0 to 1), `shop_latency_p99_ms` and `shop_request_rate`, each
@@ -1702,7 +1730,8 @@ print(f"alerts: {(firing & ~firing.shift(fill_value=False)).sum()}")
 # must carry the label `severity`; other labels may be there. Samples are a minute apart, and `[10m]` holds the
 # last ten (as from Prometheus 3 on: the left end of a range is excluded) that are there. A selector without
 # a range takes the last sample if it is less than 5 minutes old: Prometheus looks back that far, and so
-# does the evaluator. A series without one is absent.
+# does the evaluator. A series without one is absent: if checkout's samples stop after minute 0,
+# `TelemetryMissing` fires from minute 8 on.
 #
 # **Right** means: on unseen series, each alert fires at the right minutes for the right service.
 # Rule files of up to 64 KiB without YAML anchors or aliases are accepted.
@@ -1809,15 +1838,17 @@ print("exercise 6: the visible check passes")
 # Now the night of the prologue, forty times over. You get four quiet weeks of a service, and then
 # days of it as they happened. Some are quiet, some have a harmless surge, some have an incident of
 # one of six kinds: CPU saturation, memory leak, slow query, bad deploy, pool exhaustion, network
-# delay. What alerts in month 5, is explained in month 6 and acts in month 7 is what you build here.
+# delay. What you build here is what raises the alerts of month 5, whose causes month 6
+# explains and on which month 7 acts.
 #
 # Some services do calendar work: `catalog-db` and `search` rebuild an index at about 02:00, a few minutes
 # earlier or later, shorter or longer than the night before. It is in the history, so it is normal.
 #
 # You may practise as much as you like: `shop.service_days` makes days with known truth from a
 # seed of yours. The hidden days come from seeds that nobody knows, so memorising is no use; the
-# *kind* of day is the same. The next cell gives two simple detectors what you will give yours: tuning
-# on practice days, the width of the band as well as the time that a flag is held.
+# *kind* of day is the same. The next cell gives three simple detectors what you will give yours: tuning
+# on practice days, the width of the band as well as the time that a flag is held. The third has one fixed
+# line per metric, at the highest value that the history holds: no model at all, but all metrics.
 
 # %%
 SERVICES = ["checkout", "payment", "inventory", "search", "cart", "catalog-db"]
@@ -1825,7 +1856,13 @@ SERVICES = ["checkout", "payment", "inventory", "search", "cart", "catalog-db"]
 # %%
 practice_days = [
     *shop.service_days(
-        24, seed=71, after=history.index[-1], services=SERVICES, kinds=KINDS, balanced=True
+        24,
+        seed=71,
+        after=history.index[-1],
+        services=SERVICES,
+        kinds=KINDS,
+        severity=(0.3, 0.8),
+        balanced=True,
     ),
     *shop.service_days(12, seed=72, after=history.index[-1], services=SERVICES, quiet_share=1.0),
 ]
@@ -1846,6 +1883,12 @@ def plain_ewma(past: pd.DataFrame, live: pd.DataFrame) -> pd.Series:
     return (live["latency_p50_ms"] - expected).abs() / step
 
 
+def record_high(past: pd.DataFrame, live: pd.DataFrame) -> pd.Series:
+    """Highest ratio of a metric to its highest value in the history; 1 is a record."""
+    columns = [column for column in past if column not in ("request_rate", "disk_utilization")]
+    return (live[columns] / past[columns].max()).max(axis=1)
+
+
 def judge(flagged: list[pd.Series]) -> list[scoring.EventScores]:
     """Scores of the flags on each practice day."""
     return [
@@ -1858,6 +1901,7 @@ tuned = {}
 for name, detector, widths in [
     ("static sigma", static_sigma, (3, 9, 25)),
     ("plain EWMA", plain_ewma, (4, 7, 10)),
+    ("record high", record_high, (1.0, 1.04, 1.1)),
 ]:
     distances = [detector(history[day.service], day.live) for day in practice_days]
     best = 0.0
@@ -1867,7 +1911,7 @@ for name, detector, widths in [
             pooled = scoring.pool_scores(judge(flagged))
             weekly = 7 * pooled.false_alarms_per_day
             print(
-                f"{name:12} width {width:2}, held {minutes:2} min: recall {pooled.recall:.2f}, "
+                f"{name:12} width {width:4}, held {minutes:2} min: recall {pooled.recall:.2f}, "
                 f"F1 {pooled.f1:.2f}, {weekly:5.1f} false alarms per service-week"
             )
             if weekly <= 1 and pooled.f1 > best:
@@ -1876,24 +1920,26 @@ for name, (width, minutes, _) in tuned.items():
     print(f"within the budget, {name} is best at width {width}, held for {minutes} min")
 
 # %% [markdown]
-# At their textbook widths both raise far more false alarms than one per service and week. At widths
-# that keep the budget they miss half of the incidents or more. Beware of the best row: it is the best of
-# six on 24 incidents, so a part of it is luck. On forty sets of days like the hidden ones the same two
-# settings reach an F1 of about 0.42 (static) and 0.47 (EWMA) on average.
+# At their textbook widths the first two raise far more false alarms than one per service and week. At widths
+# that keep the budget they miss more than half of the incidents. The record high is the one to beat: seven
+# metrics see more than one. Beware of the best row: it is the best of six on 24 incidents, so a part of it
+# is luck. On twelve sets of days like the hidden ones such settings reach an F1 of about 0.29 (static),
+# 0.39 (EWMA) and 0.64 (record high) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
 # **Write** `fit_detector(history)` and `detect(model, live)`.
 #
-# `history` is a frame of four quiet weeks of one service (columns as above, one row a minute). It may
-# have deploys and harmless spikes in it, and no surge. `fit_detector` returns whatever `detect` needs.
+# `history` is a frame of four quiet weeks of one service, those that you have (columns as above, one row a
+# minute). It has deploys, harmless spikes and nightly jobs in it, and no surge. `fit_detector` returns whatever `detect` needs.
 # `live` is one day of the same service in the week after: some values may be `NaN`. `detect` returns
 # a boolean Series on the index of `live`. Any method is allowed.
 #
 # The day begins at 00:00 with nothing before it: trailing windows start empty, and what you compute from
 # them is unreliable until they have filled. The day may also have only begun (the first hour at least is
-# there), as it does in production. A day has at most one incident, at any hour, and one day in four has a
-# harmless surge, with or without an incident.
+# there), as it does in production. A day has at most one incident, which begins between 01:00 and 23:00 and
+# ends by midnight, and one day in four has a harmless surge, with or without an incident:
+# more customers, or a batch job that needs CPU without any request.
 #
 # **Right** means: a flag at time $t$ doesn't change when later samples do (without that: no points);
 # the same history and day give the same flags, in a fresh kernel, too, so give every random generator a
@@ -1903,16 +1949,18 @@ for name, (width, minutes, _) in tuned.items():
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`; each of the six kinds strikes six or seven times. Points rise from F1 0.48, a little above what
-# the better of the two simple detectors reaches on average, to 0.75. The budget is one false alarm per service-week. Seventy days are ten weeks, so
+# `SERVICES`; each of the six kinds strikes five to seven times. Points rise from F1 0.64, what
+# the best of the simple detectors reaches on average, to 0.76. Severities are those of the practice days.
+# The budget is one false alarm per service-week. Seventy days are ten weeks, so
 # chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
 # nothing is left. Look-ahead is tried as in exercise 4, after some of your alerts and at other moments,
 # in a fresh kernel that remembers nothing. 30 s for a fit, 10 s for a day.
 #
 # Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth
 # over minutes, and give every feature its own threshold, taken from history that its baseline has not
-# seen. The false alarms of the features add up: with a dozen of them, each may raise a dozenth of what you
-# can carry. Then ask the practice days how large a margin pays. An alert that goes out and comes back
+# seen. Clip the scores, so that a single wild minute does not fill an average. The false alarms of the
+# features add up, and four weeks of history can't measure a rate of one in twelve weeks: a limit for each is
+# an extrapolation beyond its highest quiet score. Ask the practice days how large a margin pays. An alert that goes out and comes back
 # just after the incident has ended is a false alarm.
 
 
@@ -2027,10 +2075,10 @@ print(
     f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
 )
 assert 7 * _check_pooled.false_alarms_per_day <= 3, "more than three false alarms per service-week"
-assert _check_pooled.f1 > 0.5, (
+assert _check_pooled.f1 > 0.6, (
     f"an event F1 of {_check_pooled.f1:.2f} on the practice days is too low"
 )
-print("full points need an F1 of 0.75 on the hidden days, with at most 1.5 false alarms a week")
+print("full points need an F1 of 0.76 on the hidden days, with at most 1.5 false alarms a week")
 print("exercise 7: the visible check passes")
 
 # %% [markdown]
@@ -2050,9 +2098,11 @@ by_kind = pd.DataFrame(
 )  # fmt: skip
 counts = pd.Series(kinds).value_counts()
 by_kind.index = [f"{kind} ({counts[kind]})" for kind in by_kind.index]
-ax = by_kind.plot.barh(figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.BLUE])
+ax = by_kind.plot.barh(
+    figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.GREEN, plots.BLUE]
+)
 ax.set(
-    title="On latency alone, both simple detectors miss every bad deploy",
+    title="The latency detectors miss every bad deploy, the record high finds most",
     xlabel="event recall on the practice days",
     ylabel="kind (incidents)",
     xlim=(0, 1.05),
@@ -2064,7 +2114,7 @@ plt.show()
 # ## 10 · Field study: the Numenta Anomaly Benchmark
 #
 # The shop is simulated. How do the same ideas fare on **real** telemetry? The Numenta Anomaly
-# Benchmark (NAB; Lavin and Ahmad, ICMLA, 2015; Ahmad et al., Neurocomputing, 2017) holds server
+# Benchmark (NAB; Lavin and Ahmad, ICMLA, 2015; Ahmad et al., Neurocomputing, 2017) holds, among others, server
 # metrics of Amazon CloudWatch and series whose anomaly has a known cause. It is the most quoted
 # public set of its kind, and one to read with care: its label windows are wide (a tenth of the
 # series, shared among its anomalies), some labels are disputed, and many anomalies are trivial or
@@ -2072,8 +2122,8 @@ plt.show()
 # baseline per hour of the week is out of the question.
 #
 # The next cell puts **your own** functions on these series: a robust z against the last hours, your
-# CUSUM on it, and a threshold that your bootstrap takes from the first 15 % of each series (the
-# probation, in which nothing counts). No label is used to choose anything. Without the data the cell
+# CUSUM on it, and a threshold that your bootstrap takes from the first 15 % of each series, at most 750 samples
+# (the probation, in which nothing counts). No label is used to choose anything. Without the data the cell
 # prints how to get them.
 
 # %%
@@ -2119,7 +2169,8 @@ else:
 # difference below a tenth as noise.
 #
 # What the command prints for the AWS group (12 of its 17 series, the ones that the course can pin to a
-# file; 23 label windows), when every family may raise as many alerts as the EWMA:
+# file; 23 label windows), when every family may raise as many alerts as the EWMA (chance is a mean over rotations of the alerts, more of
+# them here than in the cell above, so its last digit may differ):
 #
 # | detector | windows found | recall | precision | alerts a series-day | chance recall | chance precision |
 # |---|---|---|---|---|---|---|
@@ -2145,7 +2196,7 @@ print(f"\nSource: {nab.SOURCE}\n{nab.CITATION}")
 #
 # 1. An anomaly is relative to a model of normal. Say which one: a level, a context, a memory, a shape.
 # 2. Median and MAD survive last week's incident; mean and standard deviation don't.
-# 3. Divide by the load before you look for trouble, or every sale is an incident.
+# 3. Divide by the load before you look for trouble, or every burst of customers is an incident.
 # 4. Calibrate on quiet data that the model hasn't seen. Formulas that assume independence promise too
 #    much.
 # 5. Count events, alerts a day and delay. A random score must look bad under your measure.

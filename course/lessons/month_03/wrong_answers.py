@@ -156,6 +156,15 @@ def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
     return float(h * (1.1 if k < 0.5 else 1.0))
 """
 
+_REMEMBERED_CUSUM = f"""
+{_CUSUM_ONLY}
+
+def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
+    slow = min(max(quiet.dropna().autocorr(10) / 0.27, 0.0), 1.0)
+    short, long = (8.0, 25.0) if k >= 0.5 else (9.5, 30.0)
+    return float((short + slow * (long - short)) * (target_arl / 500) ** 0.4)
+"""
+
 _LAG_ONE_CUSUM = f"""
 {_CUSUM_ONLY}
 
@@ -168,6 +177,35 @@ def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
         h = (low + high) / 2
         low, high = (h, high) if average_run_length(like, k, h) < target_arl else (low, h)
     return high
+"""
+
+_HIGHEST_BINS = """
+def find_periods(series, max_periods=2):
+    step = series.index[1] - series.index[0]
+    values = signal.detrend(series.interpolate(limit_direction="both").to_numpy())
+    power = np.abs(np.fft.rfft(values - values.mean())) ** 2
+    power[:3] = 0
+    share = power / power.sum()
+    found = [int(np.argmax(share))]
+    if share[found[0]] < 0.25:
+        return []
+    below = share[: found[0] // 2]
+    if len(below) > 3 and below.max() > 0.1:
+        found.append(int(np.argmax(below)))
+    return sorted(len(values) / k * step for k in found)
+
+
+def decompose(series, period):
+    means = series.resample("15min").mean().interpolate(limit_direction="both")
+    t = np.arange(len(means))
+    clipped = means.clip(upper=means.quantile(0.97))
+    trend = np.polyval(np.polyfit(t, clipped, 3), t)
+    angle = 2 * np.pi * t / (period / pd.Timedelta("15min"))
+    waves = np.column_stack([np.sin(angle), np.cos(angle)])
+    seasonal = waves @ np.linalg.lstsq(waves, clipped - trend, rcond=None)[0]
+    return pd.DataFrame(
+        {"trend": trend, "seasonal": seasonal, "residual": means - trend - seasonal}, means.index
+    )
 """
 
 _RAW_FOREST = """
@@ -297,6 +335,34 @@ _TUNED_EWMA = _DETECTOR.format(
     "    return flags.rolling(60, min_periods=1).max() > 0",
 )
 
+_RECORD_HIGH = """
+COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
+           "memory_utilization", "pool_utilization", "queue_length"]
+
+
+def fit_detector(history):
+    return 1.04 * history[COLUMNS].max()
+
+
+def detect(model, live):
+    flags = (live[COLUMNS] > model).any(axis=1)
+    return flags.rolling(60, min_periods=1).max() > 0
+"""
+
+_RECORD_HIGH_FOREST = f"""
+{_RECORD_HIGH}
+
+def causal_features(metrics):
+    return metrics[COLUMNS].ffill().dropna()
+
+
+def fit_forest(history, *, seed=0):
+    return history[COLUMNS].max()
+
+
+forest_flags = detect
+"""
+
 _KNOWS_THE_DAY = """
 def oddness(metrics):
     rate = metrics["request_rate"].clip(lower=0.05)
@@ -395,6 +461,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
                 _PERIODS_METADATA, "metadata"),
     WrongAnswer("decompose", "a day if samples resemble each other", "autocorrelation is taken for a "
                 "season; incidents bend the classical decomposition", _GATED_DAY, "naive"),
+    WrongAnswer("decompose", "highest bins, one sine", "the strongest frequencies of the spectrum, unconfirmed; "
+                "one sine stands for the season", _HIGHEST_BINS, "naive"),
     WrongAnswer("decompose", "strongest peaks", "harmonics count as seasons, outliers bend STL", _PEAKS_ONLY),
     WrongAnswer("decompose", "tests only day and week", "finds no other season; classical decomposition",
                 _FIXED_LENGTHS, "naive"),
@@ -410,6 +478,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("cusum", "textbook ARL", "assumes independence; >= for >", _TEXTBOOK_ARL, "naive"),
     WrongAnswer("cusum", "constant", "one threshold for all", _CONSTANT_CUSUM, "constant"),
     WrongAnswer("cusum", "table by target", "never reads the quiet data", _TABLE_CUSUM, "metadata"),
+    WrongAnswer("cusum", "remembered thresholds", "two constants for two kinds of source, told by one lag",
+                _REMEMBERED_CUSUM, "metadata"),
     WrongAnswer("cusum", "lag 1 only", "AR(1) noise of the same lag-1 autocorrelation stands for the data",
                 _LAG_ONE_CUSUM, "naive"),
     _mistake("cusum", "single samples drawn", "the bootstrap destroys the autocorrelation; upper side only",
@@ -418,6 +488,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
              ("alarms[i], up, down = True, 0.0, 0.0", "alarms[i] = True"),
              ("target_arl * alarms", "3.5 * target_arl * alarms")),
     WrongAnswer("isolation-forest", "raw metrics", "no context in the features", _RAW_FOREST, "naive"),
+    WrongAnswer("isolation-forest", "record highs", "one line per metric, at its highest value so far",
+                _RECORD_HIGH_FOREST, "naive"),
     WrongAnswer("isolation-forest", "never", "a detector that is silent", _CONSTANT_FOREST, "constant"),
     WrongAnswer("isolation-forest", "by the clock", "flags every 97th minute",
                 _CONSTANT_FOREST.replace("False, metrics.index", f"{_CLOCK_FLAGS}, metrics.index"), "clock"),
@@ -454,6 +526,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("milestone", "static sigma", "one level for all hours, tuned to the budget",
                 _TUNED_SIGMA, "naive"),
     WrongAnswer("milestone", "EWMA", "one metric, no context, tuned to the budget", _TUNED_EWMA, "naive"),
+    WrongAnswer("milestone", "record highs", "one line per metric, at its highest value so far",
+                _RECORD_HIGH, "naive"),
     WrongAnswer("milestone", "silent", "never an alert", _SILENT, "constant"),
     WrongAnswer("milestone", "by the clock", "an alert an hour in working time", _CLOCK_DETECTOR, "clock"),
     WrongAnswer("milestone", "by the service", "busy services alert three times a day",
