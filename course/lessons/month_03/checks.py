@@ -457,7 +457,7 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     flags = [ask(models[day.service], day, 1440) for day in days]
     results = _by_event(days, flags)
     name = "event F1 on 24 incident days and 8 quiet days"
-    judged = _judged(name, results, 0.66, 0.71, 7.0, 21.0)
+    judged = _judged(name, results, 0.50, 0.62, 7.0, 21.0)
     if not judged.score:
         return [judged]
     problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)

@@ -1026,9 +1026,10 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # for nearly all of its minutes.
 #
 # **Scored:** event F1 over 24 unseen incident days with faults of moderate severity (0.3 to 0.7) and 8
-# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.66 to
-# 0.71. Over forty sets of such days the forest on raw metrics above reaches 0.39 on average, and a line per
-# metric at its highest value in the history, with no forest at all, about 0.6: features are what counts. Up to
+# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.50 to
+# 0.62. Over forty sets of such days the forest on raw metrics above reaches 0.39 on average. (A fixed line per
+# metric at its highest value in the history, with no forest at all, reaches about 0.6: compare every model
+# with the simplest rule before you believe in it.) Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
 # second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
@@ -1164,8 +1165,8 @@ print(
     f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
 )
 assert 7 * _check_pooled.false_alarms_per_day <= 21, "more than 21 false alarms per service-week"
-assert _check_pooled.f1 > 0.6, f"an F1 of {_check_pooled.f1:.2f} is no better than record highs"
-print("full points need an F1 of 0.71 on the hidden days")
+assert _check_pooled.f1 > 0.5, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
+print("full points need an F1 of 0.62 on the hidden days")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]

@@ -349,20 +349,6 @@ def detect(model, live):
     return flags.rolling(60, min_periods=1).max() > 0
 """
 
-_RECORD_HIGH_FOREST = f"""
-{_RECORD_HIGH}
-
-def causal_features(metrics):
-    return metrics[COLUMNS].ffill().dropna()
-
-
-def fit_forest(history, *, seed=0):
-    return history[COLUMNS].max()
-
-
-forest_flags = detect
-"""
-
 _KNOWS_THE_DAY = """
 def oddness(metrics):
     rate = metrics["request_rate"].clip(lower=0.05)
@@ -488,8 +474,6 @@ WRONG_ANSWERS: list[WrongAnswer] = [
              ("alarms[i], up, down = True, 0.0, 0.0", "alarms[i] = True"),
              ("target_arl * alarms", "3.5 * target_arl * alarms")),
     WrongAnswer("isolation-forest", "raw metrics", "no context in the features", _RAW_FOREST, "naive"),
-    WrongAnswer("isolation-forest", "record highs", "one line per metric, at its highest value so far",
-                _RECORD_HIGH_FOREST, "naive"),
     WrongAnswer("isolation-forest", "never", "a detector that is silent", _CONSTANT_FOREST, "constant"),
     WrongAnswer("isolation-forest", "by the clock", "flags every 97th minute",
                 _CONSTANT_FOREST.replace("False, metrics.index", f"{_CLOCK_FLAGS}, metrics.index"), "clock"),
