@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from course.shop import seeds
-from course.shop.draw import draw_incidents
-from course.shop.faults import FAULTS
+from course.shop.draw import draw_incidents, places_of
 from course.shop.scenario import Fault, Scenario
 from course.shop.simulator import simulate_many
 from course.shop.truth import events
@@ -91,7 +90,7 @@ def service_days(
     """
     first = after.ceil("D")
     if balanced:
-        drawn = _in_strata(n, seed, services, kinds or list(FAULTS), quiet_share, severity)
+        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity)
     else:
         drawn = draw_incidents(
             n, seed, minutes=_DAY, kinds=kinds, services=services,
@@ -123,14 +122,15 @@ def _in_strata(
     n: int,
     seed: int,
     services: Sequence[str],
-    kinds: Sequence[str],
+    kinds: Sequence[str] | None,
     quiet_share: float,
     severity: tuple[float, float],
 ) -> list[Scenario]:
     rng = seeds.stream(seed, seeds.DRAW, n, 2)
-    each = max(1, -(-n // len(kinds)))
+    possible = [kind for kind, _ in places_of(kinds, services)]
+    each = max(1, -(-n // len(possible)))
     edges = np.linspace(*severity, each + 1)
-    strata = [(kind, place) for kind in kinds for place in range(each)]
+    strata = [(kind, place) for kind in possible for place in range(each)]
     chosen = [strata[number] for number in rng.permutation(len(strata))[:n]]
     return [
         draw_incidents(

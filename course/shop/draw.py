@@ -62,7 +62,7 @@ def draw_incidents(
     low, high = severity
     if not 0 < low <= high <= 1:
         raise ValueError(f"severity is {severity}; it must satisfy 0 < low <= high <= 1")
-    places = _places(kinds, services)
+    places = places_of(kinds, services)
     return [
         _draw(seeds.stream(seed, seeds.DRAW, number), places, minutes,
               quiet_share, surge_share, severity, start)
@@ -70,9 +70,10 @@ def draw_incidents(
     ]  # fmt: skip
 
 
-def _places(
+def places_of(
     kinds: Sequence[str] | None, services: Sequence[str] | None
 ) -> list[tuple[str, list[str]]]:
+    """The kinds that can strike any of the services, each with the services that it can strike."""
     chosen = list(FAULTS) if kinds is None else list(kinds)
     for kind in chosen:
         if kind not in FAULTS:

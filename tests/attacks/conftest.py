@@ -26,13 +26,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not AS_ROOT:
         return
     left_out = []
-    everything = int(os.environ.get("COURSE_AUDIT_SEEDS", "2")) >= 20
     for item in items:
         given = getattr(item, "callspec", None)
         if given is not None and given.params.get("run") == "user":
             attack = given.params.get("attack")
-            short = not everything and item.path.stem != "test_host"
-            if short or (isinstance(attack, Attack) and not as_ordinary_user(attack)):
+            if item.path.stem != "test_host":
+                item.add_marker(pytest.mark.release)
+            if isinstance(attack, Attack) and not as_ordinary_user(attack):
                 left_out.append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

@@ -140,6 +140,12 @@ def test_balanced_days_have_as_many_incidents_of_each_kind_of_all_severities():
     assert sorted(day.events["kind"].iloc[0] for day in days) == sorted(3 * kinds)
 
 
+def test_balanced_days_leave_out_kinds_that_cannot_strike_the_services():
+    after = pd.Timestamp("2026-03-29T23:59Z")
+    days = shop.service_days(len(shop.FAULTS), 3, after=after, services=["cart"], balanced=True)
+    assert {day.events["root_service"].iloc[0] for day in days} == {"cart"}
+
+
 def test_incidents_of_a_day_begin_at_any_hour_and_end_by_midnight():
     after = pd.Timestamp("2026-03-29T23:59Z")
     days = shop.service_days(60, 5, after=after, services=["cart"])

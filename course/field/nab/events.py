@@ -27,7 +27,7 @@ from course.scoring import alert_intervals, event_scores
 
 MERGE = pd.Timedelta(hours=1)
 _MERGE_NS = 3600 * 10**9
-_SHIFTS = 200
+SHIFTS = 200
 CUTS = (0.35, 0.6, 0.85)
 
 
@@ -76,9 +76,7 @@ def score_series(series: NabSeries, flags: pd.Series) -> dict[str, float]:
     }
 
 
-def chance_series(
-    series: NabSeries, flags: pd.Series, *, shifts: int = _SHIFTS
-) -> dict[str, float]:
+def chance_series(series: NabSeries, flags: pd.Series, *, shifts: int = SHIFTS) -> dict[str, float]:
     """Expected counts of the same alerts at random times.
 
     The flags of the scored part are rotated by `shifts` evenly spaced offsets, so number, length

@@ -17,7 +17,7 @@ import pandas as pd
 
 from course.field.nab.data import NabSeries, load
 from course.field.nab.detectors import TEXTBOOK, Detector
-from course.field.nab.events import CUTS, chance_series, looks_ahead, pooled, score_series
+from course.field.nab.events import CUTS, SHIFTS, chance_series, looks_ahead, pooled, score_series
 from course.field.nab.published import RECORDED
 from course.field.nab.tuning import FAMILIES, REFERENCE, chosen
 
@@ -88,7 +88,7 @@ def by_series(
     every: Sequence[NabSeries],
     *,
     causal: bool = False,
-    shifts: int = 200,
+    shifts: int = SHIFTS,
 ) -> pd.DataFrame:
     """Counts by series for a detector (which may differ from series to series).
 

@@ -499,7 +499,9 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     results = _by_event(days, flags)
     name = "event F1 on 40 incident days and 30 quiet days"
     judged = _judged(name, results, 0.64, 0.76, 1.5, 3.0)
-    problem = judged.score and _looks_ahead(student, hidden, days, flags, results, fit, ask)
+    if not judged.score:
+        return [judged]
+    problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
     return [Case("no look-ahead", 0.0, problem)] if problem else [judged]
 
 
