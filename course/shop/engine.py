@@ -264,17 +264,20 @@ class Engine:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return requests per second and attempts per call: load travels down the call graph.
 
-        rate[j] = (demand entering at j + sum over i of rate[i] (1 - lost[i]) calls[i, j])
-        x attempts[j] + inject[j]. ``demand`` already holds the sum for a calm shop, so only the
-        difference is sent down; it is exactly zero where nothing fails.
+        rate[j] = attempts[j] x mix[j] x sum over i of rate[i] (1 - lost[i]) calls[i, j] + inject[j],
+        where mix[j] is how much of j this minute's journeys want beside the mean call graph.
+        ``demand`` already holds the sum for a calm shop, so only the difference is sent down; it
+        is exactly zero where nothing fails.
         """
         attempts = 1 + (self._retries + eager) * failing
         if not (failing.any() or inject.any() or lost.any()):
             return demand, attempts
+        mean = _sum_over_callees(demand, self._calls)
+        mix = np.where(mean > 0, demand / np.maximum(mean, 1e-12), 1.0)
         difference = start = (attempts - 1) * demand + inject
         for _ in range(self._depth):
             onward = (1 - lost) * difference - lost * demand
-            difference = start + attempts * _sum_over_callees(onward, self._calls)
+            difference = start + attempts * (mix * _sum_over_callees(onward, self._calls))
         return np.maximum(demand + difference, 1e-6), attempts
 
 

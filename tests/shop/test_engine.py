@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from course.shop import SERVICES, TOPOLOGY, Fault, Scenario, draw_incidents
@@ -43,15 +43,34 @@ def test_a_scenario_does_not_depend_on_its_batch(seed):
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32))
 def test_requests_are_conserved_along_the_call_graph(seed):
-    """Below the gateway: rate = calls of all callers that got so far, retries included."""
+    """rate = calls of all callers that got so far, retries included, in the minute's mix."""
     scenarios = draw_incidents(6, seed, minutes=90, kinds=["bad_deploy", "retry_storm"])
-    raw = _named(ENGINE.run(_inputs(scenarios)))
+    inputs = _inputs(scenarios)
+    raw = _named(ENGINE.run(inputs))
     onward = raw["rate"][1:] * (1 - raw["lost"][:-1])
-    first_below = 6  # the gateway's mix of journeys varies; its entry services come first
-    for place in range(first_below, len(SERVICES)):
+    demand = inputs[1:, INPUTS.index("rate")]
+    entries = [SERVICES.index(name) for name in TOPOLOGY.callees("gateway")]
+    for place in range(1, len(SERVICES)):
         called = (onward * TOPOLOGY.call_matrix[:, place]).sum(axis=-1)
+        if place in entries:  # the journeys of a minute want more of one entry, less of another
+            called *= demand[..., place] / (demand * TOPOLOGY.call_matrix[:, place]).sum(axis=-1)
         expected = called * raw["attempts"][1:, :, place]
         assert np.allclose(raw["rate"][1:, :, place], expected, rtol=1e-9), SERVICES[place]
+
+
+@example(17336097)
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_gateway_that_loses_nearly_all_leaves_every_entry_its_part_of_the_rest(seed):
+    scenarios = draw_incidents(4, seed, minutes=60, kinds=["bad_deploy"], services=["gateway"])
+    inputs = _inputs(scenarios)
+    raw = _named(ENGINE.run(inputs))
+    entries = [SERVICES.index(name) for name in TOPOLOGY.callees("gateway")]
+    demand = inputs[1:, INPUTS.index("rate")][..., entries]
+    rate = (raw["rate"] / raw["attempts"])[1:][..., entries]
+    assert (rate > 0).all()
+    shares = rate / rate.sum(axis=-1, keepdims=True)
+    assert np.allclose(shares, demand / demand.sum(axis=-1, keepdims=True), rtol=1e-6)
 
 
 def test_a_calm_gateway_passes_every_request_to_one_entry_service():
