@@ -731,13 +731,13 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # **Example:** `cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)` is
 # `[False, False, True, False]`: the sums are 2.5, 5.0, 7.5, and after the restart 2.5.
 #
-# **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on three pairs of unseen
-# sources, two weeks of minutes each, `k` 0.4 or 0.5, `target_arl` from 500 to 800, some with heavier
+# **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on four pairs of unseen
+# sources, three weeks of minutes each, `k` 0.4 or 0.5, `target_arl` from 500 to 800, some with heavier
 # tails than the normal distribution. Both sources of a pair have the same target and the same lag-1
 # autocorrelation, about 0.5, and differ beyond it: one may forget within two samples, one may swing to and
 # fro, and of one a part may stay for a quarter of an hour. The worse of the two counts, and the points of
-# each pair are multiplied by the share of the three that is right. Full points while the measured ARL₀ is within a factor
-# of 2 of the target (that is what two weeks of data allow), none at a factor of 4. 20 s a call.
+# each pair are multiplied by the share of the four that is right. Full points while the measured ARL₀ is within a factor
+# of 2.1 of the target (that is what three weeks of data allow), none at a factor of 2.9. 20 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "cusum", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -949,7 +949,8 @@ plt.show()
 # time after the last crossing. Section 6 shows what that brings and what it costs.
 #
 # The next cell finds the height of the n-th highest alert. The one after it is the baseline of exercise 4:
-# a forest on raw metrics, with everything else done well.
+# a forest on raw metrics, with everything else done well. Its days hold faults of three kinds whose traces
+# mostly stay below what the metrics reach every evening: they drown in the daily wave.
 
 # %%
 from sklearn.ensemble import IsolationForest
@@ -970,14 +971,12 @@ def nth_alert(scores: np.ndarray, n: int, apart: int = 60) -> float:
 # %%
 from functools import partial
 
-KINDS = [
-    "cpu_saturation", "memory_leak", "slow_query", "bad_deploy", "pool_exhaustion", "network_delay",
-]  # fmt: skip
+DROWNED = ["cpu_saturation", "bad_deploy", "pool_exhaustion"]
 RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization"]
 forest_services = ["checkout", "search", "catalog-db"]
 moderate_days = partial(
-    shop.service_days, after=history.index[-1], services=forest_services, kinds=KINDS,
-    severity=(0.3, 0.7), lead=True,
+    shop.service_days, after=history.index[-1], services=forest_services, kinds=DROWNED,
+    severity=(0.25, 0.6), lead=True,
 )  # fmt: skip
 forest_days = [
     *moderate_days(12, seed=45, balanced=True),
@@ -1025,11 +1024,12 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
 # for nearly all of its minutes.
 #
-# **Scored:** event F1 over 24 unseen incident days with faults of moderate severity (0.3 to 0.7) and 8
-# unseen quiet days of the three services `checkout`, `search` and `catalog-db`. Points rise from 0.50 to
-# 0.62. Over forty sets of such days the forest on raw metrics above reaches 0.39 on average. (A fixed line per
-# metric at its highest value in the history, with no forest at all, reaches about 0.6: compare every model
-# with the simplest rule before you believe in it.) Up to
+# **Scored:** event F1 over 36 unseen incident days with faults of the three kinds in `DROWNED` and of
+# moderate severity (0.25 to 0.6), and 12 unseen quiet days, of the three services `checkout`, `search` and
+# `catalog-db`. Points rise from 0.50 to
+# 0.64. Over forty sets of such days the forest on raw metrics above reaches 0.26 on average. (A fixed line per
+# metric at its highest value in the history, with no forest at all, reaches 0.36, more than the forest: compare
+# every model with the simplest rule before you believe in it.) Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
 # second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
@@ -1166,7 +1166,7 @@ print(
 )
 assert 7 * _check_pooled.false_alarms_per_day <= 21, "more than 21 false alarms per service-week"
 assert _check_pooled.f1 > 0.5, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
-print("full points need an F1 of 0.62 on the hidden days")
+print("full points need an F1 of 0.64 on the hidden days")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1838,8 +1838,8 @@ print("exercise 6: the visible check passes")
 #
 # Now the night of the prologue, forty times over. You get four quiet weeks of a service, and then
 # days of it as they happened. Some are quiet, some have a harmless surge, some have an incident of
-# one of six kinds: CPU saturation, memory leak, slow query, bad deploy, pool exhaustion, network
-# delay. What you build here is what raises the alerts of month 5, whose causes month 6
+# one of four kinds: CPU saturation, memory leak, bad deploy, pool exhaustion. Most are slight, as incidents
+# are while something can still be done about them. What you build here is what raises the alerts of month 5, whose causes month 6
 # explains and on which month 7 acts.
 #
 # Some services do calendar work: `catalog-db` and `search` rebuild an index at about 02:00, a few minutes
@@ -1861,8 +1861,8 @@ practice_days = [
         seed=71,
         after=history.index[-1],
         services=SERVICES,
-        kinds=KINDS,
-        severity=(0.3, 0.8),
+        kinds=[*DROWNED, "memory_leak"],
+        severity=(0.2, 0.6),
         balanced=True,
     ),
     *shop.service_days(12, seed=72, after=history.index[-1], services=SERVICES, quiet_share=1.0),
@@ -1905,7 +1905,7 @@ for name, detector, widths in [
     ("record high", record_high, (1.0, 1.04, 1.1)),
 ]:
     distances = [detector(history[day.service], day.live) for day in practice_days]
-    best = 0.0
+    best = -1.0
     for width in widths:
         for minutes in (1, 60):
             flagged = [hold(distance > width, minutes) for distance in distances]
@@ -1922,10 +1922,10 @@ for name, (width, minutes, _) in tuned.items():
 
 # %% [markdown]
 # At their textbook widths the first two raise far more false alarms than one per service and week. At widths
-# that keep the budget they miss more than half of the incidents. The record high is the one to beat: seven
+# that keep the budget they miss nearly all of the incidents. The record high is the one to beat: seven
 # metrics see more than one. Beware of the best row: it is the best of six on 24 incidents, so a part of it
-# is luck. On twelve sets of days like the hidden ones such settings reach an F1 of about 0.29 (static),
-# 0.39 (EWMA) and 0.64 (record high) on average.
+# is luck. On twelve sets of days like the hidden ones the settings printed last reach an F1 of 0.06 (static),
+# 0.12 (EWMA) and 0.53 (record high) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
@@ -1950,8 +1950,8 @@ for name, (width, minutes, _) in tuned.items():
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`; each of the six kinds strikes five to seven times. Points rise from F1 0.64, what
-# the best of the simple detectors reaches on average, to 0.76. Severities are those of the practice days.
+# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.58, a little above what
+# the best of the simple detectors reaches on average, to 0.68. Severities are those of the practice days.
 # The budget is one false alarm per service-week. Seventy days are ten weeks, so
 # chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
 # nothing is left. Look-ahead is tried as in exercise 4, after some of your alerts and at other moments,
@@ -2012,7 +2012,7 @@ def fit_detector(history: pd.DataFrame) -> object:
         score = (table - usual[0].loc[hours].to_numpy()) / usual[1].loc[hours].to_numpy()
         score = score.clip(-10, 10).fillna(0)
         return pd.concat(
-            {span: score.ewm(span=span, adjust=False).mean().abs() for span in (5, 20)}, axis=1
+            {span: score.ewm(span=span, adjust=False).mean() for span in (5, 20)}, axis=1
         )
 
     table = levels(history)
@@ -2025,8 +2025,8 @@ def fit_detector(history: pd.DataFrame) -> object:
         ]
     )
     usual = baseline(table)
-    # Faults go far beyond the highest score of four quiet weeks: a wide margin costs few of them.
-    return {"score": lambda live: features(levels(live), usual), "limits": 1.6 * held_out.max()}
+    # Faults push every level upwards. The margin beyond the highest quiet score is from practice.
+    return {"score": lambda live: features(levels(live), usual), "limits": 1.4 * held_out.max()}
     ### END SOLUTION
 
 
@@ -2079,12 +2079,12 @@ assert 7 * _check_pooled.false_alarms_per_day <= 3, "more than three false alarm
 assert _check_pooled.f1 > 0.6, (
     f"an event F1 of {_check_pooled.f1:.2f} on the practice days is too low"
 )
-print("full points need an F1 of 0.76 on the hidden days, with at most 1.5 false alarms a week")
+print("full points need an F1 of 0.68 on the hidden days, with at most 1.5 false alarms a week")
 print("exercise 7: the visible check passes")
 
 # %% [markdown]
 # Which kinds does your detector find that the simple ones miss? And which does it still miss? With
-# four incidents of a kind the bars are rough: one incident more or less is a quarter.
+# six incidents of a kind the bars are rough: one incident more or less is a sixth.
 
 # %%
 rivals = {name: found[2] for name, found in tuned.items()}
@@ -2103,7 +2103,7 @@ ax = by_kind.plot.barh(
     figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.GREEN, plots.BLUE]
 )
 ax.set(
-    title="The latency detectors miss every bad deploy, the record high finds most",
+    title="The simple detectors find leaks and little else",
     xlabel="event recall on the practice days",
     ylabel="kind (incidents)",
     xlim=(0, 1.05),

@@ -349,6 +349,24 @@ def detect(model, live):
     return flags.rolling(60, min_periods=1).max() > 0
 """
 
+_RECORD_FOREST = """
+COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
+           "memory_utilization", "pool_utilization", "queue_length"]
+
+
+def causal_features(metrics):
+    return metrics[COLUMNS].ffill().dropna()
+
+
+def fit_forest(history, *, seed=0):
+    return causal_features(history).max()
+
+
+def forest_flags(model, metrics):
+    flags = (causal_features(metrics) > model).any(axis=1)
+    return flags.rolling(45, min_periods=1).max() > 0
+"""
+
 _KNOWS_THE_DAY = """
 def oddness(metrics):
     rate = metrics["request_rate"].clip(lower=0.05)
@@ -474,6 +492,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
              ("alarms[i], up, down = True, 0.0, 0.0", "alarms[i] = True"),
              ("target_arl * alarms", "3.5 * target_arl * alarms")),
     WrongAnswer("isolation-forest", "raw metrics", "no context in the features", _RAW_FOREST, "naive"),
+    WrongAnswer("isolation-forest", "record highs", "one line per metric, at its highest value so far",
+                _RECORD_FOREST, "naive"),
     WrongAnswer("isolation-forest", "never", "a detector that is silent", _CONSTANT_FOREST, "constant"),
     WrongAnswer("isolation-forest", "by the clock", "flags every 97th minute",
                 _CONSTANT_FOREST.replace("False, metrics.index", f"{_CLOCK_FLAGS}, metrics.index"), "clock"),
@@ -517,8 +537,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("milestone", "by the service", "busy services alert three times a day",
                 _METADATA_DETECTOR, "metadata"),
     _mistake("milestone", "centred windows", "scores are smoothed to both sides",
-             ("score.ewm(span=span, adjust=False).mean().abs()",
-              "score.rolling(2 * span + 1, center=True, min_periods=1).mean().abs()")),
+             ("score.ewm(span=span, adjust=False).mean()",
+              "score.rolling(2 * span + 1, center=True, min_periods=1).mean()")),
     WrongAnswer("milestone", "maximum of the day", "flags where the whole day is oddest: looks ahead",
                 _DAY_MAXIMUM),
     WrongAnswer("milestone", "memory of earlier calls", "looks ahead and repeats what it answered before",
