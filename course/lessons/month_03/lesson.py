@@ -61,10 +61,10 @@ axes[2].axhline(5, color=plots.RED, ls="--", lw=1)
 plt.show()
 
 # %% [markdown]
-# The dashed lines are the two static alerts. The one in the first panel is a false alarm, the one in the third is late, and the signal that
-# would have told the truth more than an hour earlier, in the second, had no alert at all. One fixed
-# line can't do better: what is normal for CPU at 19:00 is abnormal at 03:00, and what matters at
-# 03:00 is on another metric.
+# The dashed lines are the two static alerts. The one in the first panel is a false alarm, the one in the
+# third is late, and the signal that would have told the truth more than an hour earlier, in the second, had
+# no alert at all. One fixed line can't do better: what is normal for CPU at 19:00 is abnormal at 03:00, and
+# what matters at 03:00 is on another metric.
 #
 # ## What you will learn
 #
@@ -82,8 +82,8 @@ plt.show()
 #
 # ## How you are graded
 #
-# Each exercise asks for one to three functions. The cell below it checks a few things at once and tells you what it
-# expected. Passing it is a good sign, but the points come later, from hidden checks that call
+# Each exercise asks for one to three functions. The cell below it checks a few things at once and tells you
+# what it expected. Passing it is a good sign, but the points come later, from hidden checks that call
 # **your function on telemetry it has never seen**. So write what the text says, not what the
 # visible check happens to test. Three rules hold everywhere:
 #
@@ -143,9 +143,9 @@ for ax, series, where, title, unit in [
 plt.show()
 
 # %% [markdown]
-# The first needs no more than a fixed threshold. The second vanishes in a histogram of the whole day: the same values
-# occur at noon. The third is hard to see even when you know where it is, and yet 15 % for an hour
-# and a half is what a bad deploy often looks like.
+# The first needs no more than a fixed threshold. The second vanishes in a histogram of the whole day: the
+# same values occur at noon. The third is hard to see even when you know where it is, and yet 15 % for an
+# hour and a half is what a bad deploy often looks like.
 #
 # An anomaly is not an incident. A flash sale is an anomaly and good news. A detector finds what is
 # unusual; whether somebody should get up is decided by what users feel (month 5) and by what
@@ -194,19 +194,19 @@ axes[1].set(title="Highest hill at 7 days", xlabel="lag (days)", ylabel="autocor
 plt.show()
 
 # %% [markdown]
-# (The peaks at 21 and 28 hours, higher than that of the week, are explained below; the one at 8 hours is the
-# third harmonic of the day.) The 12-hour peak is no season of its own: it is the second harmonic of the daily shape. Traffic has
-# one maximum a day, at about 18:00, but the wave is no sine: its hill is narrower than its valley, and
-# harmonics are what that takes. If you subtract the average day, the mean of all samples at the same
-# phase, every harmonic of 24 h goes with it, and the week stands out in what is left.
+# (The peaks at 21 and 28 hours, higher than that of the week, are explained below; the one at 8 hours is
+# the third harmonic of the day.) The 12-hour peak is no season of its own: it is the second harmonic of the
+# daily shape. Traffic has one maximum a day, at about 18:00, but the wave is no sine: its hill is narrower
+# than its valley, and harmonics are what that takes. If you subtract the average day, the mean of all
+# samples at the same phase, every harmonic of 24 h goes with it, and the week stands out in what is left.
 #
 # That gives a recipe. Let the series have $n$ samples, and `acf` be the ACF of what is left after the
 # periods found so far.
 #
-# 1. **Candidate.** Take the highest peaks of the periodogram, a dozen at most, strongest first. A
-#    peak at the frequency $k/n$ (entry $k$ of the periodogram) stands for a period of about $n/k$ samples,
-#    and for nothing sharper than the range from $n/(k+1)$ to $n/(k-1)$. Leave out what has fewer than three cycles or fewer than four
-#    samples a cycle.
+# 1. **Candidate.** Take the highest peaks of the periodogram, a dozen at most, strongest first. A peak at
+#    the frequency $k/n$ (entry $k$ of the periodogram) stands for a period of about $n/k$ samples, and for
+#    nothing sharper than the range from $n/(k+1)$ to $n/(k-1)$. Leave out what has fewer than three cycles
+#    or fewer than four samples a cycle.
 # 2. **Refine.** A true period $p$ has hills at $p$, $2p$, $3p$ and so on. So choose the lag in that
 #    range at which the mean of `acf[p], acf[2p], …` (up to $n/3$) is highest: the far hills tell the
 #    period more sharply than the first.
@@ -269,9 +269,9 @@ plt.show()
 #
 # **Write** `find_periods(series, max_periods=2)` and `decompose(series, period)`.
 #
-# `find_periods` gets a regular series (any step; up to a twentieth of the samples may be `NaN`, here and there; it may have a slow
-# linear trend) and returns a list of
-# `pd.Timedelta`, **shortest first**: at most `max_periods` seasonal periods.
+# `find_periods` gets a regular series (any step; up to a twentieth of the samples may be `NaN`, here and
+# there; it may have a slow linear trend) and returns a list of `pd.Timedelta`, **shortest first**: at most
+# `max_periods` seasonal periods.
 #
 # - A period counts only if the series holds at least three cycles of it and each cycle has at least
 #   four samples. Periods are whole numbers of samples.
@@ -284,14 +284,14 @@ plt.show()
 # - A series without a season gives `[]`, also if its noise is strongly autocorrelated: at neighbouring
 #   samples up to 0.9.
 #
-# `decompose` gets three weeks at **one-minute** steps (some samples may be `NaN`, and once some forty
-# in a row) and one period, a multiple of 15 minutes up to 28 hours. It returns a DataFrame with the columns `trend`,
-# `seasonal`, `residual` on the grid of 15-minute means (`resample("15min")`). The three add up to the
-# 15-minute mean. A 15-minute slot without any sample counts as the straight line between its neighbours
-# (at an edge: as its nearest neighbour). The trend is slow: it turns at most twice in three weeks. The seasonal
-# part repeats unchanged. Incidents may bend neither, even if they are ten or twenty times as high as the
-# wave and come back at the same place of another cycle. A constant may be in the trend or in the seasonal part, as
-# you like.
+# `decompose` gets three weeks at **one-minute** steps (some samples may be `NaN`, and once some forty in a
+# row) and one period, a multiple of 15 minutes up to 28 hours. It returns a DataFrame with the columns
+# `trend`, `seasonal`, `residual` on the grid of 15-minute means (`resample("15min")`). The three add up to
+# the 15-minute mean. A 15-minute slot without any sample counts as the straight line between its neighbours
+# (at an edge: as its nearest neighbour). The trend is slow: it turns at most twice in three weeks. The
+# seasonal part repeats unchanged. Incidents may bend neither, even if they are ten or twenty times as high
+# as the wave and come back at the same place of another cycle. A constant may be in the trend or in the
+# seasonal part, as you like.
 #
 # **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; trend and seasonal
 # part close to the true ones: full points up to a root mean square error of 20 % of the part's own
@@ -649,9 +649,9 @@ axes[1].axhline(8, color=plots.RED, ls="--", lw=1)
 plt.show()
 
 # %% [markdown]
-# How high must $h$ be? The currency is the **average run length (ARL)**: the mean number of samples
-# until an alarm. On quiet data (ARL₀) it should be long, after a change short. Textbooks give
-# formulas, such as Siegmund's approximation (in his book *Sequential Analysis*, Springer, 1985) for a one-sided CUSUM of
+# How high must $h$ be? The currency is the **average run length (ARL)**: the mean number of samples until
+# an alarm. On quiet data (ARL₀) it should be long, after a change short. Textbooks give formulas, such as
+# Siegmund's approximation (in his book *Sequential Analysis*, Springer, 1985) for a one-sided CUSUM of
 # independent standard normal samples,
 #
 # $$\mathrm{ARL}_0 \approx \frac{e^{2kb} - 2kb - 1}{2k^2}, \qquad b = h + 1.166,$$
@@ -698,12 +698,12 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # %% [markdown]
 # The shop's minutes are like that: once the hour's median is taken away, checkout's p99 has a lag-1
 # autocorrelation of 0.41 and its p50 one of 0.54. At 0.3 the detector raises nearly five times as many
-# false alarms as the formula promised, at 0.5 nine times as many. The remedy is to measure
-# instead of to assume: take quiet data and *resample* it. Drawing single samples would destroy the
-# very autocorrelation that matters, so draw **blocks** of consecutive samples and join them (the
-# block bootstrap: Künsch, Annals of Statistics, 1989). Blocks of an hour or two keep what is
-# related within minutes (blocks should be several times as long as the memory). The lag-1 autocorrelation alone won't do: two series that share it may forget
-# in two minutes or remember for half an hour, and the sums climb on what is remembered.
+# false alarms as the formula promised, at 0.5 nine times as many. The remedy is to measure instead of to
+# assume: take quiet data and *resample* it. Drawing single samples would destroy the very autocorrelation
+# that matters, so draw **blocks** of consecutive samples and join them (the block bootstrap: Künsch, Annals
+# of Statistics, 1989). Blocks of an hour or two keep what is related within minutes (blocks should be
+# several times as long as the memory). The lag-1 autocorrelation alone won't do: two series that share it
+# may forget in two minutes or remember for half an hour, and the sums climb on what is remembered.
 #
 # One pass is enough for every $h$: along a resampled path, remember the highest value that
 # $\max(S^+, S^-)$ has reached so far. The first time it exceeds $h$ is the run length for that $h$.
@@ -731,12 +731,12 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # **Example:** `cusum(pd.Series([3.0, 3.0, 3.0, 3.0]), k=0.5, h=5.5)` is
 # `[False, False, True, False]`: the sums are 2.5, 5.0, 7.5, and after the restart 2.5.
 #
-# **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on four pairs of unseen
-# sources, three weeks of minutes each, `k` 0.4 or 0.5, `target_arl` from 500 to 800, some with heavier
-# tails than the normal distribution. Both sources of a pair have the same target and the same lag-1
-# autocorrelation, about 0.5, and differ beyond it: one may forget within two samples, one may swing to and
-# fro, and of one a part may stay for a quarter of an hour. The worse of the two counts, and the points of
-# each pair are multiplied by the share of the four that is right. Full points while the measured ARL₀ is within a factor
+# **Scored:** 5 points for `cusum` on unseen series; 10 for the threshold on four pairs of unseen sources,
+# three weeks of minutes each, `k` 0.4 or 0.5, `target_arl` from 500 to 800, some with heavier tails than
+# the normal distribution. Both sources of a pair have the same target and the same lag-1 autocorrelation,
+# about 0.5, and differ beyond it: one may forget within two samples, one may swing to and fro, and of one a
+# part may stay for a quarter of an hour. The worse of the two counts, and the points of each pair are
+# multiplied by the share of the four that is right. Full points while the measured ARL₀ is within a factor
 # of 2.1 of the target (that is what three weeks of data allow), none at a factor of 2.9. 20 s a call.
 
 
@@ -847,10 +847,10 @@ print("exercise 3: the visible check passes")
 # %% [markdown]
 # ### Change points, after the fact
 #
-# CUSUM answers *now*: has something changed? After an incident you ask another question: *when
-# exactly* did it change? Then the future is known, and offline **change point detection** uses it.
-# PELT (Killick, Fearnhead and Eckley, JASA, 2012) finds the segmentation that minimises the sum of
-# squared deviations from a simple model per segment plus a penalty per change point. At work you take the package `ruptures`.
+# CUSUM answers *now*: has something changed? After an incident you ask another question: *when exactly* did
+# it change? Then the future is known, and offline **change point detection** uses it. PELT (Killick,
+# Fearnhead and Eckley, JASA, 2012) finds the segmentation that minimises the sum of squared deviations from
+# a simple model per segment plus a penalty per change point. At work you take the package `ruptures`.
 
 # %%
 import ruptures
@@ -874,8 +874,8 @@ plt.show()
 # The first change point, 01:38, is two minutes before the leak began; those at 02:58 and 03:03 bracket the
 # crash at 03:00, when memory falls from full to half. The *model* matters: `clinear` fits straight lines
 # that join, which a leak is; with constant levels (`l2`) PELT would, with the same penalty, cut the ramp
-# into steps and date the leak eleven minutes late. All this is good for a post-mortem and useless as an alert: it
-# needed the whole night to know.
+# into steps and date the leak eleven minutes late. All this is good for a post-mortem and useless as an
+# alert: it needed the whole night to know.
 #
 # ## 5 · Many metrics at once: Isolation Forest
 #
@@ -921,12 +921,12 @@ axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# Good features for operations share three properties. They **divide by the load** where load
-# explains the metric (CPU *per request*), so that a burst of customers is nothing new. (Where replicas are
-# added for a planned sale, the CPU of each stays level and CPU per request *falls*: look at rises only.) They **compare with
-# the recent past** (an average of the last minutes against the median of the last hours), so that
-# slow seasons drop out; some faults show within minutes and small ones only in the mean of many, so two
-# averages are better than one. And they are **causal**: trailing windows only.
+# Good features for operations share three properties. They **divide by the load** where load explains the
+# metric (CPU *per request*), so that a burst of customers is nothing new. (Where replicas are added for a
+# planned sale, the CPU of each stays level and CPU per request *falls*: look at rises only.) They **compare
+# with the recent past** (an average of the last minutes against the median of the last hours), so that slow
+# seasons drop out; some faults show within minutes and small ones only in the mean of many, so two averages
+# are better than one. And they are **causal**: trailing windows only.
 #
 # The second trap is the threshold. scikit-learn's parameter `contamination` is the share of
 # training samples that get the label *anomaly*. If the training data are quiet, every one of those
@@ -1414,8 +1414,9 @@ plt.show()
 #
 # **Scored:** 9 points for `evaluate_alerts` on unseen cases: four ordinary ones, all with silences, earn 7,
 # and four special ones (no events, no flags, always on, all silenced) earn 2, multiplied by the share of
-# ordinary ones that are right. 3 points for `point_adjust`: 2.5 for three cases with a limit, 0.5 for one without.
-# This one and the 3 points for `random_score_f1` are multiplied by the share of the three that are right.
+# ordinary ones that are right. 3 points for `point_adjust`: 2.5 for three cases with a limit, 0.5 for one
+# without. This one and the 3 points for `random_score_f1` are multiplied by the share of the three that are
+# right.
 
 
 # %% nbgrader={"grade": false, "grade_id": "evaluate", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1836,11 +1837,11 @@ print("exercise 6: the visible check passes")
 # %% [markdown]
 # ## 9 · Milestone: detect unseen incidents
 #
-# Now the night of the prologue, forty times over. You get four quiet weeks of a service, and then
-# days of it as they happened. Some are quiet, some have a harmless surge, some have an incident of
-# one of four kinds: CPU saturation, memory leak, bad deploy, pool exhaustion. Most are slight, as incidents
-# are while something can still be done about them. What you build here is what raises the alerts of month 5, whose causes month 6
-# explains and on which month 7 acts.
+# Now the night of the prologue, forty times over. You get four quiet weeks of a service, and then days of
+# it as they happened. Some are quiet, some have a harmless surge, some have an incident of one of four
+# kinds: CPU saturation, memory leak, bad deploy, pool exhaustion. Most are slight, as incidents are while
+# something can still be done about them. What you build here is what raises the alerts of month 5, whose
+# causes month 6 explains and on which month 7 acts.
 #
 # Some services do calendar work: `catalog-db` and `search` rebuild an index at about 02:00, a few minutes
 # earlier or later, shorter or longer than the night before. It is in the history, so it is normal.
@@ -1932,9 +1933,9 @@ for name, (width, minutes, _) in tuned.items():
 # **Write** `fit_detector(history)` and `detect(model, live)`.
 #
 # `history` is a frame of four quiet weeks of one service, those that you have (columns as above, one row a
-# minute). It has deploys, harmless spikes and nightly jobs in it, and no surge. `fit_detector` returns whatever `detect` needs.
-# `live` is one day of the same service in the week after: some values may be `NaN`. `detect` returns
-# a boolean Series on the index of `live`. Any method is allowed.
+# minute). It has deploys, harmless spikes and nightly jobs in it, and no surge. `fit_detector` returns
+# whatever `detect` needs. `live` is one day of the same service in the week after: some values may be
+# `NaN`. `detect` returns a boolean Series on the index of `live`. Any method is allowed.
 #
 # The day begins at 00:00 with nothing before it: trailing windows start empty, and what you compute from
 # them is unreliable until they have filled. The day may also have only begun (the first hour at least is
@@ -1957,12 +1958,12 @@ for name, (width, minutes, _) in tuned.items():
 # nothing is left. Look-ahead is tried as in exercise 4, after some of your alerts and at other moments,
 # in a fresh kernel that remembers nothing. 30 s for a fit, 10 s for a day.
 #
-# Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth
-# over minutes, and give every feature its own threshold, taken from history that its baseline has not
-# seen. Clip the scores, so that a single wild minute does not fill an average. The false alarms of the
-# features add up, and four weeks of history can't measure a rate of one in twelve weeks: a limit for each is
-# an extrapolation beyond its highest quiet score. Ask the practice days how large a margin pays. An alert that goes out and comes back
-# just after the incident has ended is a false alarm.
+# Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth over
+# minutes, and give every feature its own threshold, taken from history that its baseline has not seen. Clip
+# the scores, so that a single wild minute does not fill an average. The false alarms of the features add
+# up, and four weeks of history can't measure a rate of one in twelve weeks: a limit for each is an
+# extrapolation beyond its highest quiet score. Ask the practice days how large a margin pays. An alert that
+# goes out and comes back just after the incident has ended is a false alarm.
 
 
 # %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -2170,8 +2171,8 @@ else:
 # difference below a tenth as noise.
 #
 # What the command prints for the AWS group (12 of its 17 series, the ones that the course can pin to a
-# file; 23 label windows), when every family may raise as many alerts as the EWMA (chance is a mean over rotations of the alerts, more of
-# them here than in the cell above, so its last digit may differ):
+# file; 23 label windows), when every family may raise as many alerts as the EWMA (chance is a mean over
+# rotations of the alerts, more of them here than in the cell above, so its last digit may differ):
 #
 # | detector | windows found | recall | precision | alerts a series-day | chance recall | chance precision |
 # |---|---|---|---|---|---|---|
@@ -2214,8 +2215,8 @@ print(f"\nSource: {nab.SOURCE}\n{nab.CITATION}")
 # | streams | river | one pass, little memory |
 # | shapes | stumpy | the shape carries the meaning |
 #
-# Start with the rule that you can explain at three in the morning. Add a model where the rule measurably fails, and
-# keep the rule as the baseline that the model has to beat.
+# Start with the rule that you can explain at three in the morning. Add a model where the rule measurably
+# fails, and keep the rule as the baseline that the model has to beat.
 #
 # ## Further reading
 #
