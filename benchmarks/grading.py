@@ -70,6 +70,12 @@ class InProcess:
         # As it arrives from another process, where a tuple travels as a list.
         return list(value) if isinstance(value, tuple) else value
 
+    def each(
+        self, function: str, calls: list[tuple[Any, ...]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Call a function once for each tuple of arguments."""
+        return [self.call(function, *args) for args in calls]
+
     def keep(self, function: str, *args: Any, timeout: float | None = None, **kw: Any) -> Handle:
         """Call a function and keep its answer."""
         return self.hold(self.call(function, *args, **kw))

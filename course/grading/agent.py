@@ -1,4 +1,4 @@
-"""The kernel's side of a call. Its text is sent to the kernel; the trusted process never runs it.
+"""The kernel's side of a call. Its text runs in the kernel alone, never in the trusted process.
 
 A request names a function, or a held object and its method, with packed arguments; the
 answer is written to a file as a packet. Whatever a hostile notebook makes of this code, all
@@ -13,22 +13,24 @@ import sys
 import types
 from typing import Any
 
+codec: Any = None
+_held: dict[str, Any] = {}
 
-def serve(request_path: str, answer_path: str, codec_source: str, namespace: dict) -> None:
+
+def load(codec_source: str) -> None:
+    """Make the codec from its text, once in a kernel."""
+    global codec
+    codec = types.ModuleType("__course_codec__")
+    sys.modules["__course_codec__"] = codec
+    exec(compile(codec_source, "<course codec>", "exec"), codec.__dict__)
+
+
+def serve(request_path: str, answer_path: str, namespace: dict) -> None:
     """Read one request, do it and write its answer."""
-    state: Any = sys.modules.get("__course_agent__")
-    if state is None:
-        state = types.ModuleType("__course_agent__")
-        state.held = {}
-        state.codec = types.ModuleType("__course_codec__")
-        sys.modules["__course_codec__"] = state.codec
-        exec(compile(codec_source, "<course codec>", "exec"), state.codec.__dict__)
-        sys.modules["__course_agent__"] = state
-    codec, held = state.codec, state.held
     try:
         with open(request_path, "rb") as file:
             request = codec.decode(file.read())
-        answer = {"ok": True, "value": _perform(request, held, namespace, codec)}
+        answer = {"ok": True, "value": _perform(request, namespace)}
     except BaseException as error:
         answer = {"ok": False, **_describe(error)}
     try:
@@ -50,19 +52,17 @@ def serve(request_path: str, answer_path: str, codec_source: str, namespace: dic
     os.replace(temporary, answer_path)
 
 
-def _perform(request: dict, held: dict, namespace: dict, codec: Any) -> Any:
+def _perform(request: dict, namespace: dict) -> Any:
     what = request["do"]
     if what == "hold":
-        held[request["key"]] = request["value"]
+        _held[request["key"]] = request["value"]
         return None
     if what == "drop":
         for key in request["keys"]:
-            held.pop(key, None)
+            _held.pop(key, None)
         return None
-    args = [_unhandle(item, held, codec) for item in request["args"]]
-    kwargs = {name: _unhandle(item, held, codec) for name, item in request["kwargs"].items()}
     if what == "method":
-        function = getattr(held[request["on"]], request["name"])
+        function = getattr(_held[request["on"]], request["name"])
     else:
         name = request["name"]
         if name not in namespace:
@@ -70,9 +70,13 @@ def _perform(request: dict, held: dict, namespace: dict, codec: Any) -> Any:
         function = namespace[name]
         if not callable(function):
             raise _Missing(f"`{name}` is a {type(function).__name__}, not a function")
+    if what == "each":
+        return [function(*map(_unhandle, args)) for args in request["calls"]]
+    args = [_unhandle(item) for item in request["args"]]
+    kwargs = {name: _unhandle(item) for name, item in request["kwargs"].items()}
     value = function(*args, **kwargs)
     if request.get("keep"):
-        held[request["keep"]] = value
+        _held[request["keep"]] = value
         return None
     return value
 
@@ -81,13 +85,13 @@ class _Missing(Exception):
     pass
 
 
-def _unhandle(value: Any, held: dict, codec: Any) -> Any:
+def _unhandle(value: Any) -> Any:
     if isinstance(value, codec.HandleRef):
-        return held[value.key]
+        return _held[value.key]
     if type(value) is list:
-        return [_unhandle(item, held, codec) for item in value]
+        return [_unhandle(item) for item in value]
     if type(value) is dict:
-        return {key: _unhandle(item, held, codec) for key, item in value.items()}
+        return {key: _unhandle(item) for key, item in value.items()}
     return value
 
 

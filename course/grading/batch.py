@@ -137,10 +137,11 @@ def _outcomes(
     if executor is not None:
         yield from _on_executor(tasks, executor)
         return
-    # One worker makes the hidden inputs while the others start; else every worker would.
-    first = [Warm(tasks[0].month, secret)] if min(jobs, len(tasks)) > 1 else []
+    # The workers share out the making of the hidden inputs; else each would make all of them.
+    month, several = tasks[0].month, min(jobs, len(tasks)) > 1
+    first = [Warm(month, exercise.id, secret) for exercise in month.exercises] if several else []
     work: list[Task | Warm] = [*first, *tasks]
-    answers = in_processes(work, _work, jobs=jobs, limit_s=limit_s, home=home, alone=len(first))
+    answers = in_processes(work, _work, jobs=jobs, limit_s=limit_s, home=home, first=len(first))
     with contextlib.closing(answers):
         for task, answer in answers:
             if isinstance(task, Task):
@@ -165,22 +166,23 @@ class _Nobody:
     def _ask(self, *args: Any, **kwargs: Any) -> Any:
         raise StudentError("no answer")
 
-    call = keep = hold = method = _ask
+    call = each = keep = hold = method = _ask
 
 
 @dataclass(frozen=True)
 class Warm:
-    """Make a month's hidden inputs, as far as a check asks for them when nobody answers."""
+    """Make an exercise's hidden inputs, as far as its check asks for them when nobody answers."""
 
     month: Month
+    exercise: str
     secret: Secret
 
     def __call__(self) -> None:
-        """Run every check; what it makes is cached on the disk."""
-        hidden = hidden_cases(self.secret, self.month.path)
-        for check in self.month.load_checks().values():
+        """Run the check; what it makes is cached on the disk."""
+        check = self.month.load_checks().get(self.exercise)
+        if check is not None:
             with contextlib.suppress(Exception):
-                check(cast(Student, _Nobody()), hidden)
+                check(cast(Student, _Nobody()), hidden_cases(self.secret, self.month.path))
 
 
 def _work(task: Task | Warm) -> Outcome | None:
@@ -197,7 +199,7 @@ def in_processes(
     jobs: int,
     limit_s: float,
     home: Path,
-    alone: int = 0,
+    first: int = 0,
 ) -> Generator[tuple[T, R | Lost]]:
     """Run tasks in processes of their own; a process that dies costs its own task only.
 
@@ -216,8 +218,8 @@ def in_processes(
         Seconds after which a process that is still at one task is killed.
     home : Path
         The folder of the gradebook, for the lock that the workers hold.
-    alone : int
-        So many of the first tasks are done one by one before the others.
+    first : int
+        So many of the first tasks are done before any other is begun.
 
     Yields
     ------
@@ -230,6 +232,7 @@ def in_processes(
         Processes die before they take a task.
     """
     waiting = deque(tasks)
+    ahead = unfinished = first
     workers: list[_Worker[T, R]] = []
     deaths = 0
     try:
@@ -238,9 +241,9 @@ def in_processes(
             while len(workers) < min(jobs, wanted):
                 workers.append(_Worker(work, home))
             for worker in workers:
-                held = alone > 0 and any(other.task for other in workers)
-                if waiting and worker.idle and not held:
+                if waiting and worker.idle and (ahead > 0 or unfinished <= 0):
                     worker.give(waiting.popleft(), limit_s)
+                    ahead -= 1
             pause = min(worker.until for worker in workers) - time.monotonic()
             ready = wait([worker.connection for worker in workers], max(pause, 0.0))
             for worker in list(workers):
@@ -264,7 +267,7 @@ def in_processes(
                 if begun:
                     deaths = 0
                 for done in task:
-                    alone -= 1
+                    unfinished -= 1
                     yield done, answer  # type: ignore[misc]
     finally:
         # A second Ctrl-C has to wait, or workers would be left.

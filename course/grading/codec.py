@@ -166,12 +166,15 @@ class _Writer:
         if isinstance(value, np.ndarray):
             return self._array(value, depth)
         if isinstance(value, pd.DataFrame):
-            return {
+            node = {
                 "t": "frame",
                 "index": self._index(value.index, depth + 1),
                 "columns": self._index(value.columns, depth + 1),
-                "v": [self._column(value.iloc[:, i], depth + 1) for i in range(value.shape[1])],
             }
+            if value.shape[1] > 1 and _one_plain_dtype(value):
+                return {**node, "block": self._array(value.to_numpy().T, depth + 1)}
+            columns = range(value.shape[1])
+            return {**node, "v": [self._column(value.iloc[:, i], depth + 1) for i in columns]}
         if isinstance(value, pd.Series):
             return {
                 "t": "series",
@@ -255,6 +258,12 @@ class _Writer:
             )
         return self._array(series.to_numpy(dtype=object), depth)
 
+    def _labels(self, index: Any, depth: int) -> dict:
+        if isinstance(index.dtype, pd.DatetimeTZDtype):
+            values = index.tz_convert("UTC").tz_localize(None).to_numpy()
+            return {**self._array(values, depth), "tz": str(index.dtype.tz)}
+        return self._column(index.to_series(), depth)
+
     def _index(self, index: Any, depth: int) -> dict:
         names = [self.node(name, depth + 1) for name in index.names]
         if isinstance(index, pd.RangeIndex):
@@ -265,7 +274,7 @@ class _Writer:
                 for i in range(index.nlevels)
             ]
             return {"kind": "multi", "v": levels, "names": names}
-        out = {"kind": "flat", "v": self._column(index.to_series(), depth + 1), "names": names}
+        out = {"kind": "flat", "v": self._labels(index, depth + 1), "names": names}
         frequency = getattr(index, "freqstr", None)
         if frequency and _FREQUENCY.fullmatch(frequency):
             out["freq"] = frequency
@@ -383,6 +392,13 @@ class _Reader:
             series = series.dt.tz_localize("UTC").dt.tz_convert(_match(_ZONE, node["tz"]))
         return series
 
+    def _labels(self, node: dict, depth: int) -> pd.Index | pd.Series:
+        """A column of labels; times with a zone, the usual ones, take a short cut."""
+        if node.get("t") != "array" or node.get("tz") is None:
+            return self._column(node, depth)
+        times = pd.DatetimeIndex(self._array(node, depth)).tz_localize("UTC")
+        return times.tz_convert(_match(_ZONE, node["tz"]))
+
     def _index(self, node: dict, depth: int) -> pd.Index:
         names = [self.value(name, depth + 1) for name in node["names"]]
         names = [tuple(name) if type(name) is list else name for name in names]
@@ -399,7 +415,7 @@ class _Reader:
                 raise CodecError("levels differ in length")
             levels, codes = zip(*map(_factorize, columns), strict=True)
             return pd.MultiIndex(levels, codes, names=names, verify_integrity=False)
-        index = pd.Index(self._column(node["v"], depth + 1), name=names[0])
+        index = pd.Index(self._labels(node["v"], depth + 1), name=names[0])
         if "freq" in node and isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
             index = type(index)(index, freq=_match(_FREQUENCY, node["freq"]), name=names[0])
         return index
@@ -420,6 +436,11 @@ class _Reader:
     def _frame(self, node: dict, depth: int) -> pd.DataFrame:
         index = self._index(node["index"], depth + 1)
         columns = self._index(node["columns"], depth + 1)
+        if "block" in node:
+            values = self._array(node["block"], depth + 1)
+            if values.shape != (len(columns), len(index)) or values.dtype == object:
+                raise CodecError("a frame's values do not fit its labels")
+            return pd.DataFrame(values.T, index=index, columns=columns)
         parts = [self._column(part, depth + 1) for part in node["v"]]
         if len(parts) != len(columns) or any(len(part) != len(index) for part in parts):
             raise CodecError("a frame's columns do not fit its labels")
@@ -432,6 +453,13 @@ class _Reader:
         "time": _time, "span": _span, "dict": _dict, "handle": _handle, "array": _array,
         "index": _plain_index, "series": _series, "frame": _frame,
     }  # fmt: skip
+
+
+def _one_plain_dtype(frame: pd.DataFrame) -> bool:
+    """Whether all columns are of one dtype whose bytes can travel as one block."""
+    first = frame.dtypes.iloc[0]
+    plain = isinstance(first, np.dtype) and _DTYPE.fullmatch(first.newbyteorder("<").str)
+    return bool(plain) and bool((frame.dtypes == first).all())
 
 
 def _count_hash(hashes: Counter, key: Any) -> None:

@@ -31,6 +31,19 @@ from course.grading.sandbox import INSIDE_IN, INSIDE_OUT, RunFolder, read_regula
 Status = Literal["ok", "error", "timeout", "dead"]
 _AGENT = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
 _CODEC = Path(codec.__file__).read_text(encoding="utf-8")
+# What is run for each request. The agent's names stay out of the student's namespace.
+_CALL = """
+import sys as _sys, types as _types
+_agent = _sys.modules.get("__course_agent__")
+if _agent is None:
+    _agent = _types.ModuleType("__course_agent__")
+    with open({into!r} + "/agent.py") as _file:
+        exec(compile(_file.read(), "<course agent>", "exec"), _agent.__dict__)
+    with open({into!r} + "/codec.py") as _file:
+        _agent.load(_file.read())
+    _sys.modules["__course_agent__"] = _agent
+_agent.serve({request!r}, {answer!r}, get_ipython().user_ns)
+"""
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 _USED = ("shell", "iopub", "control")
 #: Whether a socket file can be held open by a descriptor (Linux, where the sandbox is).
@@ -187,13 +200,7 @@ class Kernel:
             if self.unsafe
             else (INSIDE_IN, INSIDE_OUT)
         )
-        code = (
-            "import types as _t;"
-            f"_m=_t.ModuleType('a');_r=open;exec(compile(_r({into!r}+'/agent.py').read(),'<course>',"
-            "'exec'),_m.__dict__);"
-            f"_m.serve({into!r}+'/{name}',{out!r}+'/{name}',_r({into!r}+'/codec.py').read(),"
-            "get_ipython().user_ns)"
-        )
+        code = _CALL.format(into=into, request=f"{into}/{name}", answer=f"{out}/{name}")
         # `exec` keeps the helper's names out of the student's namespace.
         run = self.execute(f"exec({code!r}, {{'get_ipython': get_ipython}})", timeout, silent=True)
         with contextlib.suppress(OSError):

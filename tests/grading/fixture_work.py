@@ -16,3 +16,10 @@ def work(task: str) -> str:
     if task == "raise":
         raise ValueError("a fault")
     return task.upper()
+
+
+def span(name: str) -> tuple[float, float]:
+    """When a task began and ended; the one called "long" takes its time."""
+    begun = time.time()
+    time.sleep(1.5 if name == "long" else 1.0)
+    return begun, time.time()

@@ -180,6 +180,18 @@ def test_a_process_that_dies_hangs_or_fails_costs_its_own_task_only(
 
 
 @pytest.mark.slow
+def test_no_task_is_begun_before_the_first_ones_are_done(tmp_path: Path) -> None:
+    work = fixture_work.span
+    found = batch.in_processes(
+        ["long", "short", "a", "b"], work, jobs=2, limit_s=30.0, home=tmp_path, first=2
+    )
+    spans = dict(found)
+    ended = max(spans["long"][1], spans["short"][1])
+    assert spans["long"][0] < spans["short"][1], "the first ones run side by side"
+    assert min(spans["a"][0], spans["b"][0]) >= ended
+
+
+@pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_with_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

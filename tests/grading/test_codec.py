@@ -54,6 +54,11 @@ WIDE = pd.MultiIndex.from_product([["cart", "search"], ["rps", "p99"]], names=["
         pd.Series(dtype=float),
         pd.DataFrame(np.arange(16.0).reshape(4, 4), index=INDEX, columns=WIDE),
         pd.DataFrame({"n": [1, 2], "at": INDEX[:2], "text": ["x", "y"]}),
+        pd.DataFrame({"up": [True, False], "down": [False, True]}, index=INDEX[:2]),
+        pd.DataFrame({"a": INDEX[:2].tz_localize(None), "b": INDEX[2:].tz_localize(None)}),
+        pd.DataFrame({"a": INDEX[:2], "b": INDEX[2:]}, index=INDEX[:2].tz_convert("Europe/Rome")),
+        pd.DataFrame(np.arange(6, dtype="int16").reshape(3, 2)[::-1]),
+        pd.DataFrame(columns=["a", "b"], dtype=float),
         pd.DataFrame(),
     ],
     ids=str,
@@ -162,6 +167,12 @@ def _array(**changes: Any) -> str:
         _packet('{"t":"time","v":1,"unit":"ns","tz":"../../etc/passwd\\u0000"}'),
         _packet('{"t":"frame","index":{"kind":"range","v":[0,2,1],"names":[null]},'
                 '"columns":{"kind":"range","v":[0,1,1],"names":[null]},"v":[]}'),
+        *(_packet('{"t":"frame","index":{"kind":"range","v":[0,2,1],"names":[null]},'
+                  '"columns":{"kind":"range","v":[0,2,1],"names":[null]},"block":' + block + "}",
+                  b"\0" * 64)
+          for block in (_array(shape=[4], b=[0, 32]), _array(shape=[2, 3], b=[0, 48]),
+                        _array(shape=[2, 2, 1], b=[0, 32]), _array(shape=[2, 2], b=[0, 64]),
+                        '{"t":"array","dtype":"object","shape":[2,2],"items":[1,2,3,[4]]}', "[]")),
         _packet('{"t":"dict","v":[[{"t":"array"},1]]}'),
     ],
 )  # fmt: skip
@@ -186,7 +197,7 @@ json_trees = st.recursive(
     lambda inner: st.lists(inner, max_size=4)
     | st.dictionaries(
         st.sampled_from(["t", "v", "b", "dtype", "shape", "index", "columns", "names", "kind",
-                         "items", "name", "tz", "unit", "freq"]), inner, max_size=6),
+                         "items", "name", "tz", "unit", "freq", "block"]), inner, max_size=6),
     max_leaves=30,
 )  # fmt: skip
 

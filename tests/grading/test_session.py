@@ -44,6 +44,49 @@ def test_a_function_gets_values_and_gives_plain_copies(run_cells: Callable) -> N
     pd.testing.assert_series_equal(answer["s"], series)
 
 
+def test_many_calls_travel_together_and_answer_in_order(run_cells: Callable) -> None:
+    session = run_cells("def f(model, x):\n    return {'x': x + model['a']}")
+    ask = student(session)
+    model = ask.hold({"a": 100})
+    requests: list[str] = []
+    before = session.ask
+    session.ask = lambda request, timeout: (
+        requests.append(request["do"]) or before(request, timeout)
+    )
+    assert ask.each("f", [(model, n) for n in range(40)]) == [{"x": 100 + n} for n in range(40)]
+    assert requests[0] == "call", "the first call alone shows how long one takes"
+    assert len(requests) <= 5
+
+
+def test_slow_calls_are_asked_one_by_one(run_cells: Callable) -> None:
+    session = run_cells("import time\ndef f(x):\n    time.sleep(0.2)\n    return x")
+    requests: list[str] = []
+    before = session.ask
+    session.ask = lambda request, timeout: (
+        requests.append(request["do"]) or before(request, timeout)
+    )
+    assert student(session).each("f", [(n,) for n in range(4)], timeout=0.5) == [0, 1, 2, 3]
+    assert requests == ["call"] * 4
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("def f(x):\n    return 1 / (x - 3)", "ZeroDivisionError: division by zero (line 2 of its cell"),
+        ("def f(x):\n    return object() if x == 3 else x", "returned a object that cannot be graded"),
+        ("import time\ndef f(x):\n    time.sleep(60 if x == 3 else 0)", "no answer within"),
+        ("import os\ndef f(x):\n    return os._exit(0) if x == 3 else x", "the kernel stopped while `f` ran"),
+        ("g = 1", "defines no `f`"),
+    ],
+)  # fmt: skip
+def test_one_bad_call_of_many_is_told_as_if_it_were_alone(
+    run_cells: Callable, cell: str, said: str
+) -> None:
+    with pytest.raises(StudentError) as caught:
+        student(run_cells(cell)).each("f", [(n,) for n in range(6)], timeout=1)
+    assert said in str(caught.value)
+
+
 def test_held_and_kept_objects_stay_in_the_kernel(run_cells: Callable) -> None:
     ask = student(run_cells(
         "class Counter:\n"

@@ -420,6 +420,24 @@ def _as_flags(found: Any, index: pd.DatetimeIndex, function: str) -> pd.Series:
     return flags.astype(bool)
 
 
+_Asked = tuple[Handle, ServiceDay, int]
+
+
+def _flags(
+    student: Student,
+    function: str,
+    calls: list[tuple[Handle, pd.DataFrame]],
+    asked: list[_Asked],
+    timeout: float,
+) -> list[pd.Series]:
+    """Flags of days, each as far as it was asked for."""
+    found = student.each(function, calls, timeout=timeout)
+    return [
+        _as_flags(answer, day.live.index[:minutes], function)
+        for answer, (_, day, minutes) in zip(found, asked, strict=True)
+    ]
+
+
 def _judged(name: str, results: list[scoring.EventScores], baseline: float, target: float,
             free: float, dear: float) -> Case:  # fmt: skip
     """Points for pooled F1 between baseline and target; false alarms a week beyond `free` cost."""
@@ -454,13 +472,13 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     def fit(service: str) -> Handle:
         return student.keep("fit_forest", history[service], seed=1, timeout=30)
 
-    def ask(model: Handle, day: ServiceDay, minutes: int) -> pd.Series:
-        frame = pd.concat([day.lead, day.live.iloc[:minutes]])
-        found = student.call("forest_flags", model, frame, timeout=30)
-        return _as_flags(found, day.live.index[:minutes], "forest_flags")
+    def ask(asked: list[_Asked]) -> list[pd.Series]:
+        frames = [pd.concat([day.lead, day.live.iloc[:minutes]]) for _, day, minutes in asked]
+        calls = [(model, frame) for (model, _, _), frame in zip(asked, frames, strict=True)]
+        return _flags(student, "forest_flags", calls, asked, timeout=30)
 
     models = {service: fit(service) for service in services}
-    flags = [ask(models[day.service], day, 1440) for day in days]
+    flags = ask([(models[day.service], day, 1440) for day in days])
     results = _by_event(days, flags)
     name = "event F1 on 36 incident days and 12 quiet days"
     judged = _judged(name, results, 0.50, 0.64, 7.0, 21.0)
@@ -497,12 +515,12 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     def fit(service: str) -> Handle:
         return student.keep("fit_detector", history[service], timeout=30)
 
-    def ask(model: Handle, day: ServiceDay, minutes: int) -> pd.Series:
-        live = day.live.iloc[:minutes]
-        return _as_flags(student.call("detect", model, live, timeout=10), live.index, "detect")
+    def ask(asked: list[_Asked]) -> list[pd.Series]:
+        calls = [(model, day.live.iloc[:minutes]) for model, day, minutes in asked]
+        return _flags(student, "detect", calls, asked, timeout=10)
 
     models = {service: fit(service) for service in _SERVICES}
-    flags = [ask(models[day.service], day, 1440) for day in days]
+    flags = ask([(models[day.service], day, 1440) for day in days])
     results = _by_event(days, flags)
     name = "event F1 on 40 incident days and 30 quiet days"
     judged = _judged(name, results, 0.58, 0.68, 1.5, 3.0)
@@ -526,7 +544,7 @@ def _looks_ahead(
     flags: list[pd.Series],
     results: list[scoring.EventScores],
     fit: Callable[[str], Handle],
-    ask: Callable[[Handle, ServiceDay, int], pd.Series],
+    ask: Callable[[list[_Asked]], list[pd.Series]],
 ) -> str:
     """Ask again for days that end early, in a kernel that remembers nothing; say what differs.
 
@@ -559,7 +577,8 @@ def _looks_ahead(
     models = {service: fit(service) for service in sorted(again)}
     for number, minutes in rng.permutation(cuts).tolist() if cuts else []:
         day, minutes = days[number], min(max(minutes, 61), 1440)
-        found = ask(models[day.service], day, minutes)
+        # Each by itself: what else is asked would tell that a day was cut off.
+        (found,) = ask([(models[day.service], day, minutes)])
         if not found.equals(flags[number].iloc[:minutes]):
             return _AHEAD if minutes < 1440 else _FORGETFUL
     return ""
