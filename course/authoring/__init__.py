@@ -4,3 +4,5 @@
 `leaks` proves that they are out, `build` does all of it for what has changed, `bundle` packs
 what a student gets.
 """
+
+import course._lean  # noqa: F401

@@ -3,3 +3,5 @@
 `files` copies released notebooks without ever overwriting work, `lab` starts JupyterLab,
 `check` runs the visible checks, `progress` sums up, `syllabus` knows months and points.
 """
+
+import course._lean  # noqa: F401
