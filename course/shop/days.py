@@ -51,6 +51,8 @@ def service_days(
     severity: tuple[float, float] = (0.4, 1.0),
     lead: bool = False,
     balanced: bool = False,
+    surge_share: float = 0.25,
+    begins: tuple[int, int] = (_FIRST, _LAST),
 ) -> list[ServiceDay]:
     """Simulate days in the week after a history, each watched at one service.
 
@@ -65,7 +67,7 @@ def service_days(
     services, kinds : sequence of str
         Where an incident has its root, and of which kinds it may be.
     quiet_share : float
-        Probability that nothing is wrong. One day in four has a harmless surge, quiet or not.
+        Probability that nothing is wrong.
     severity : (float, float)
         Range of the uniform severity.
     lead : bool
@@ -73,12 +75,21 @@ def service_days(
     balanced : bool
         Draw in strata: as many incidents of one kind as of another, of each kind as many slight
         as grave ones, in random order. Leaves less to luck than independent draws.
+    surge_share : float
+        Probability that a day has a harmless surge, quiet or not.
+    begins : (int, int)
+        Minutes of the day between which an incident begins, 60 to 1380 at the widest.
 
     Returns
     -------
     list of ServiceDay
         Weekday, service and the minute in which an incident begins are random; what would last
         beyond midnight ends there.
+
+    Raises
+    ------
+    ValueError
+        `begins` does not lie within the day, less its first and last hour.
 
     Examples
     --------
@@ -88,18 +99,20 @@ def service_days(
     >>> day.service, len(day.live), len(day.events)
     ('checkout', 1440, 1)
     """
+    if not _FIRST <= begins[0] < begins[1] <= _LAST:
+        raise ValueError(f"begins is {begins}; incidents begin between {_FIRST} and {_LAST}")
     first = after.ceil("D")
     if balanced:
-        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity)
+        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity, surge_share)
     else:
         drawn = draw_incidents(
             n, seed, minutes=_DAY, kinds=kinds, services=services,
-            quiet_share=quiet_share, severity=severity,
+            quiet_share=quiet_share, severity=severity, surge_share=surge_share,
         )  # fmt: skip
     scenarios, watched = [], []
     for number, scenario in enumerate(drawn):
         rng = seeds.stream(seed, seeds.DRAW, number, 1)
-        day, begin, other = rng.integers((0, _FIRST, 0), (7, _LAST, len(services)))
+        day, begin, other = rng.integers((0, begins[0], 0), (7, begins[1], len(services)))
         scenario = replace(
             scenario,
             start=first + pd.Timedelta(days=int(day)),
@@ -125,6 +138,7 @@ def _in_strata(
     kinds: Sequence[str] | None,
     quiet_share: float,
     severity: tuple[float, float],
+    surge_share: float,
 ) -> list[Scenario]:
     rng = seeds.stream(seed, seeds.DRAW, n, 2)
     possible = [kind for kind, _ in places_of(kinds, services)]
@@ -136,6 +150,7 @@ def _in_strata(
         draw_incidents(
             1, int(rng.integers(2**63)), minutes=_DAY, kinds=[kind], services=services,
             quiet_share=quiet_share, severity=(float(edges[place]), float(edges[place + 1])),
+            surge_share=surge_share,
         )[0]
         for kind, place in chosen
     ]  # fmt: skip

@@ -19,8 +19,9 @@ from course.telemetry import prometheus
 
 _MINUTE = pd.Timedelta("1min")
 _SERVICES = ("checkout", "payment", "inventory", "search", "cart", "catalog-db")
-#: Kinds whose traces drown in the daily wave: a line at the highest value so far misses most.
-_DROWNED = ("cpu_saturation", "bad_deploy", "pool_exhaustion")
+#: Kinds whose traces depend on the load. At night they stay below what every evening brings, so
+#: that a line at the highest value so far, smoothed or not, misses most of them.
+_DROWNED = ("cpu_saturation", "pool_exhaustion")
 
 
 @cache
@@ -459,15 +460,9 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     services = ("checkout", "search", "catalog-db")
     history = _history()
     days = _unseen(
-        hidden,
-        "isolation-forest",
-        36,
-        12,
-        services,
-        kinds=_DROWNED,
-        severity=(0.25, 0.6),
-        lead=True,
-    )
+        hidden, "isolation-forest", 36, 12, services,
+        kinds=_DROWNED, severity=(0.25, 0.6), begins=(60, 420), lead=True,
+    )  # fmt: skip
 
     def fit(service: str) -> Handle:
         return student.keep("fit_forest", history[service], seed=1, timeout=30)
@@ -481,7 +476,7 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     flags = ask([(models[day.service], day, 1440) for day in days])
     results = _by_event(days, flags)
     name = "event F1 on 36 incident days and 12 quiet days"
-    judged = _judged(name, results, 0.50, 0.64, 7.0, 21.0)
+    judged = _judged(name, results, 0.40, 0.55, 7.0, 21.0)
     if not judged.score:
         return [judged]
     problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
@@ -509,8 +504,10 @@ def _no_look_ahead_in_features(student: Student, frame: pd.DataFrame, number: in
 def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     """Event F1 of the student's detector on 40 incident days and 30 quiet days."""
     history = _history()
-    kinds = (*_DROWNED, "memory_leak")
-    days = _unseen(hidden, "milestone", 40, 30, _SERVICES, kinds=kinds, severity=(0.2, 0.6))
+    days = _unseen(
+        hidden, "milestone", 40, 30, _SERVICES,
+        kinds=(*_DROWNED, "bad_deploy", "memory_leak"), severity=(0.2, 0.6), begins=(60, 480),
+    )  # fmt: skip
 
     def fit(service: str) -> Handle:
         return student.keep("fit_detector", history[service], timeout=30)
@@ -523,7 +520,7 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     flags = ask([(models[day.service], day, 1440) for day in days])
     results = _by_event(days, flags)
     name = "event F1 on 40 incident days and 30 quiet days"
-    judged = _judged(name, results, 0.58, 0.68, 1.5, 3.0)
+    judged = _judged(name, results, 0.64, 0.80, 1.5, 3.0)
     if not judged.score:
         return [judged]
     problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)

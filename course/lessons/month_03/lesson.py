@@ -196,7 +196,7 @@ plt.show()
 # %% [markdown]
 # (The peaks at 21 and 28 hours, higher than that of the week, are explained below; the one at 8 hours is
 # the third harmonic of the day.) The 12-hour peak is no season of its own: it is the second harmonic of the
-# daily shape. Traffic has one maximum a day, at about 18:00, but the wave is no sine: its hill is narrower
+# daily shape. Traffic has one maximum a day, at about 18:30, but the wave is no sine: its hill is narrower
 # than its valley, and harmonics are what that takes. If you subtract the average day, the mean of all
 # samples at the same phase, every harmonic of 24 h goes with it, and the week stands out in what is left.
 #
@@ -220,6 +220,12 @@ plt.show()
 #    of the day. A daily wave that is weaker on two days of seven has extra peaks at 21 and 28 hours
 #    (the frequencies $1 \pm 1/7$ per day); their hills are low, and this rule drops them.
 # 5. **Subtract** the average shape of the period that you kept, and begin again at 1.
+#
+# One case breaks these rules: two seasons of nearly the same strength. The longer one lowers the hills of
+# the shorter, so that rule 4 keeps the longer first, and its average shape over a few cycles takes a good
+# part of the shorter one along. Two remedies: judge a candidate on the ACF of the series *less a moving
+# average* over about two of its cycles, which takes out what is slower; and of two confirmed candidates
+# subtract the shorter first.
 #
 # Missing samples: a straight line between the neighbours (`interpolate`) changes an ACF little while
 # gaps are short. If a good part is missing, set the gaps to the mean and divide each lag by the number
@@ -263,7 +269,9 @@ plt.show()
 # shape is smoothed. With 7, an incident on one day bends the shape of the days around it, with
 # `robust=True`, too, and part of the noise goes into it: the default fails exercise 1. A season that
 # repeats unchanged wants a window of more cycles than the series holds (the number must be odd), and
-# `seasonal_deg=0` fits a level to the cycles instead of a slope.
+# `seasonal_deg=0` fits a level to the cycles instead of a slope. With a long period and few cycles even then
+# two incidents at the same place weigh much. If a season repeats unchanged and the trend is slow, a plainer
+# model does better: a smooth curve plus one level per phase, fitted robustly.
 #
 # ### Exercise 1 · Find the seasons and decompose (10 points)
 #
@@ -280,7 +288,7 @@ plt.show()
 #   shape is subtracted. A week that remains after the day is a period.
 # - Two seasons differ by a factor of five or more. A season may have two hills a cycle, so that its second
 #   harmonic is as strong as the first.
-# - Seasons repeat unchanged; amplitudes are of the same order, the shorter period's the larger.
+# - Seasons repeat unchanged. Their standard deviations are of the same order, the shorter period's the larger.
 # - A series without a season gives `[]`, also if its noise is strongly autocorrelated: at neighbouring
 #   samples up to 0.9.
 #
@@ -295,8 +303,8 @@ plt.show()
 #
 # **Right** means: each period within 5 % of the true one; the sum exact to 1e-6; trend and seasonal
 # part close to the true ones: full points up to a root mean square error of 20 % of the part's own
-# standard deviation, none from 50 %; the worse of the two parts counts, and of the seasonal part the
-# worst day, because that is where an incident bends it.
+# standard deviation, none from 50 %; the worse of the two parts counts. The error of the seasonal part is
+# taken day by day and the worst day counts, because that is where an incident bends it.
 #
 # **Example:** for `quarter` above, `find_periods` returns `[Timedelta('1 days'), Timedelta('7 days')]`,
 # give or take a few samples on the week.
@@ -592,6 +600,17 @@ assert abs(_check_z.iloc[8 * 1440 + 30] - 4.0) < 1e-6, (
     f"the sample of 7 is 2 above the median, the floor of the scale is 0.5: z is 4, "
     f"not {_check_z.iloc[8 * 1440 + 30]}"
 )
+_check_holes = pd.Series(np.arange(14.0 * 1440) % 7, _check_index)
+_check_holes.iloc[60:90] = np.nan
+_check_holes = _check_holes.drop(_check_holes.index[1440 + 100 : 1440 + 103])
+_check_few = robust_zscore(_check_holes, weeks=1, min_samples=40)
+assert _check_few.index.equals(_check_holes.index), "missing minutes stay missing in the answer"
+assert _check_few.loc["2026-03-09 01"].isna().all(), (
+    "the hour a week before holds 30 samples, fewer than min_samples=40: NaN"
+)
+assert _check_few.loc["2026-03-10 01"].notna().all(), (
+    "an hour with three missing minutes holds 57 samples, enough for min_samples=40"
+)
 _check_p99 = history["payment"]["latency_p99_ms"]
 _check_changed = _check_p99.copy()
 _check_changed.iloc[-1440:] *= 3
@@ -702,7 +721,7 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # assume: take quiet data and *resample* it. Drawing single samples would destroy the very autocorrelation
 # that matters, so draw **blocks** of consecutive samples and join them (the block bootstrap: Künsch, Annals
 # of Statistics, 1989). Blocks of an hour or two keep what is related within minutes (blocks should be
-# several times as long as the memory). The lag-1 autocorrelation alone won't do: two series that share it
+# several times as long as the memory, which the ACF shows). The lag-1 autocorrelation alone won't do: two series that share it
 # may forget in two minutes or remember for half an hour, and the sums climb on what is remembered.
 #
 # One pass is enough for every $h$: along a resampled path, remember the highest value that
@@ -710,7 +729,8 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # Paths that end without an alarm still count: *total samples ÷ number of alarms* is the right
 # estimate, because run lengths are close to exponentially distributed. The other way is to let the
 # sums restart along the path and to count every alarm. That is what runs in production **and what
-# exercise 3 measures**; the two agree within a few per cent, so use the one that you like.
+# exercise 3 measures**. On independent samples the two agree; on autocorrelated ones alarms come in pairs
+# after a restart, and the first passage promises 10 to 30 % too much.
 #
 # ### Exercise 3 · Change detection by CUSUM (15 points)
 #
@@ -737,7 +757,8 @@ for metric in ("latency_p99_ms", "latency_p50_ms"):
 # about 0.5, and differ beyond it: one may forget within two samples, one may swing to and fro, and of one a
 # part may stay for a quarter of an hour. The worse of the two counts, and the points of each pair are
 # multiplied by the share of the four that is right. Full points while the measured ARL₀ is within a factor
-# of 2.1 of the target (that is what three weeks of data allow), none at a factor of 2.9. 20 s a call.
+# of 2.1 of the target (three weeks hold about fifty alarms, and a good bootstrap stays within 1.6), none at a
+# factor of 2.9. 20 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "cusum", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -912,7 +933,7 @@ for ax, x, y, title, names in [
     (axes[0], live["request_rate"], 100 * live["cpu_utilization"],
      "Raw metrics: ordinary values, odd pairs", ("requests/s", "CPU (%)")),
     (axes[1], cost, change,
-     "Engineered features: it stands apart", ("CPU (%) per request/s", "p50 minus its usual (ms)")),
+     "One cut parts nearly all of it", ("CPU (%) per request/s", "p50 minus its usual (ms)")),
 ]:  # fmt: skip
     ax.scatter(x[~inside], y[~inside], s=5, color=plots.GREY, alpha=0.4, label="quiet")
     ax.scatter(x[inside], y[inside], s=9, color=plots.ORANGE, label="fault")
@@ -925,8 +946,10 @@ plt.show()
 # metric (CPU *per request*), so that a burst of customers is nothing new. (Where replicas are added for a
 # planned sale, the CPU of each stays level and CPU per request *falls*: look at rises only.) They **compare
 # with the recent past** (an average of the last minutes against the median of the last hours), so that slow
-# seasons drop out; some faults show within minutes and small ones only in the mean of many, so two averages
-# are better than one. And they are **causal**: trailing windows only.
+# seasons drop out; some faults show within minutes and small ones only in the mean of many. Clip a score
+# before you average it, so that one wild minute does not fill the average. And they are **causal**: trailing
+# windows only. What happens every night at about the same time (`catalog-db` and `search` rebuild an index at
+# about 02:00) is normal, too: features that don't know the hour need a threshold above it.
 #
 # The second trap is the threshold. scikit-learn's parameter `contamination` is the share of
 # training samples that get the label *anomaly*. If the training data are quiet, every one of those
@@ -939,9 +962,11 @@ plt.show()
 #
 # And a weakness to know: the score **saturates**. A sample beyond everything that the forest was trained on
 # falls into the outermost leaf, whether it is a little or far beyond, and with many features the cut that
-# would isolate it is rarely drawn. Two remedies: few features, each of which a fault moves far; and
-# invented training samples far out on each axis, one axis at a time, which give the trees a reason to
-# cut there.
+# would isolate it is rarely drawn. Two remedies: few features, each of which a fault moves far (each further
+# one must earn its place on practice days); and invented training samples far out on each axis, one axis at a
+# time, some hundreds per axis at one to several times the highest quiet value, which give the trees a reason
+# to cut there. A third is not to use a forest: where each feature by itself is higher in a fault, **one
+# threshold per feature** is simpler and often better. Measure it beside your forest.
 #
 # A last detail decides how many pages a good score becomes. A score that hovers around its threshold
 # goes on and off, and each time it comes back after more than ten quiet minutes it is a new alert,
@@ -949,8 +974,8 @@ plt.show()
 # time after the last crossing. Section 6 shows what that brings and what it costs.
 #
 # The next cell finds the height of the n-th highest alert. The one after it is the baseline of exercise 4:
-# a forest on raw metrics, with everything else done well. Its days hold faults of three kinds whose traces
-# mostly stay below what the metrics reach every evening: they drown in the daily wave.
+# a forest on raw metrics, with everything else done well. Its days hold faults of two kinds that begin in the
+# small hours: what they do to a metric mostly stays below what every evening does, and drowns in the daily wave.
 
 # %%
 from sklearn.ensemble import IsolationForest
@@ -971,12 +996,12 @@ def nth_alert(scores: np.ndarray, n: int, apart: int = 60) -> float:
 # %%
 from functools import partial
 
-DROWNED = ["cpu_saturation", "bad_deploy", "pool_exhaustion"]
+DROWNED = ["cpu_saturation", "pool_exhaustion"]
 RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization"]
 forest_services = ["checkout", "search", "catalog-db"]
 moderate_days = partial(
     shop.service_days, after=history.index[-1], services=forest_services, kinds=DROWNED,
-    severity=(0.25, 0.6), lead=True,
+    severity=(0.25, 0.6), begins=(60, 420), lead=True,
 )  # fmt: skip
 forest_days = [
     *moderate_days(12, seed=45, balanced=True),
@@ -1009,11 +1034,12 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # `metrics` and `history` are frames of **one service** with the columns that you saw above, one row
 # a minute; some values may be `NaN`. `causal_features` returns a DataFrame of finite numbers; it may leave out
 # the first rows (at most one day) where a window is not full, and its remaining index is that of the
-# input. Which features you choose is yours; of them only the absence of look-ahead is checked, the points
-# come from the flags. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
+# input (leading `NaN`: leave the rows out). Which features you choose is yours; of them only the absence of
+# look-ahead is checked, the points come from the flags. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
 # `forest_flags` gets the day before and the day to be judged in one frame and returns a boolean
 # Series for at least the second day. That day may have only begun: its first hour at least is there. A
-# forest is the way taught here; another detector is not refused.
+# forest is the way taught here; another detector is not refused, and need not use `seed` or
+# `causal_features`.
 #
 # **Right** means: no feature and no flag at time $t$ changes when later samples do. The same `seed`
 # and history give the same flags, in a fresh kernel, too. On unseen quiet days there are few alerts;
@@ -1024,12 +1050,12 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
 # for nearly all of its minutes.
 #
-# **Scored:** event F1 over 36 unseen incident days with faults of the three kinds in `DROWNED` and of
-# moderate severity (0.25 to 0.6), and 12 unseen quiet days, of the three services `checkout`, `search` and
-# `catalog-db`. Points rise from 0.50 to
-# 0.64. Over forty sets of such days the forest on raw metrics above reaches 0.26 on average. (A fixed line per
-# metric at its highest value in the history, with no forest at all, reaches 0.36, more than the forest: compare
-# every model with the simplest rule before you believe in it.) Up to
+# **Scored:** event F1 over 36 unseen incident days with faults of the two kinds in `DROWNED`, of moderate
+# severity (0.25 to 0.6), which begin between 01:00 and 07:00, and 12 unseen quiet days, of the three services
+# `checkout`, `search` and `catalog-db`. Points rise from 0.40 to 0.55. Over 24 sets of
+# such days the forest on raw metrics above reaches 0.02 on average, a fixed line per metric at its highest value
+# in the history 0.11, and one at its highest half-hour about 0.3: none of them knows that it is night.
+# Good features reach about 0.7 with a forest, and nearly 0.9 with one threshold per feature. Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
 # second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
@@ -1160,13 +1186,13 @@ for _check_day in forest_days:
         )
     _check_results.append(scoring.event_scores(_check_flags, _check_day.events[["start", "end"]]))
 _check_pooled = scoring.pool_scores(_check_results)
-print(f"your forest, {len(forest_days)} days: recall {_check_pooled.recall:.2f}, ", end="")
+print(f"yours, {len(forest_days)} days: recall {_check_pooled.recall:.2f}, ", end="")
 print(
     f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
 )
 assert 7 * _check_pooled.false_alarms_per_day <= 21, "more than 21 false alarms per service-week"
-assert _check_pooled.f1 > 0.5, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
-print("full points need an F1 of 0.64 on the hidden days")
+assert _check_pooled.f1 > 0.4, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
+print("full points need an F1 of 0.55 on the hidden days")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1379,8 +1405,8 @@ plt.show()
 # | alert that spans two events | belongs to the one in which it begins, and to neither if it begins before both |
 # | alert that begins in no event | false alarm |
 # | event that **begins** inside a silence | not counted at all; an alert that begins within that event is not counted either |
-# | event that runs into a silence | counted like any other, also if it begins before the first sample |
-# | event partly or wholly outside the index | counted; it is missed if no alert begins within it |
+# | event that begins before a silence and runs into it | counted like any other |
+# | event partly or wholly outside the index, such as one that begins before the first sample | counted; it is missed if no alert begins within it |
 # | time watched | number of samples outside silences, one minute each |
 #
 # It returns a dict of floats: `recall`, `precision`, `f1`, `median_delay_min` (from the start of the
@@ -1415,8 +1441,8 @@ plt.show()
 # **Scored:** 9 points for `evaluate_alerts` on unseen cases: four ordinary ones, all with silences, earn 7,
 # and four special ones (no events, no flags, always on, all silenced) earn 2, multiplied by the share of
 # ordinary ones that are right. 3 points for `point_adjust`: 2.5 for three cases with a limit, 0.5 for one
-# without. This one and the 3 points for `random_score_f1` are multiplied by the share of the three that are
-# right.
+# without. The 0.5 and the 3 points for `random_score_f1` are multiplied by the share of the cases with a limit
+# that are right.
 
 
 # %% nbgrader={"grade": false, "grade_id": "evaluate", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1862,8 +1888,9 @@ practice_days = [
         seed=71,
         after=history.index[-1],
         services=SERVICES,
-        kinds=[*DROWNED, "memory_leak"],
+        kinds=[*DROWNED, "bad_deploy", "memory_leak"],
         severity=(0.2, 0.6),
+        begins=(60, 480),
         balanced=True,
     ),
     *shop.service_days(12, seed=72, after=history.index[-1], services=SERVICES, quiet_share=1.0),
@@ -1919,14 +1946,14 @@ for name, detector, widths in [
             if weekly <= 1 and pooled.f1 > best:
                 best, tuned[name] = pooled.f1, (width, minutes, flagged)
 for name, (width, minutes, _) in tuned.items():
-    print(f"within the budget, {name} is best at width {width}, held for {minutes} min")
+    print(f"of what keeps the budget, {name} finds most at width {width}, held for {minutes} min")
 
 # %% [markdown]
 # At their textbook widths the first two raise far more false alarms than one per service and week. At widths
 # that keep the budget they miss nearly all of the incidents. The record high is the one to beat: seven
 # metrics see more than one. Beware of the best row: it is the best of six on 24 incidents, so a part of it
-# is luck. On twelve sets of days like the hidden ones the settings printed last reach an F1 of 0.06 (static),
-# 0.12 (EWMA) and 0.53 (record high) on average.
+# is luck. On twelve sets of days like the hidden ones the settings printed last reach an F1 of 0.01 (static),
+# 0.04 (EWMA) and 0.41 (record high) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
@@ -1939,8 +1966,8 @@ for name, (width, minutes, _) in tuned.items():
 #
 # The day begins at 00:00 with nothing before it: trailing windows start empty, and what you compute from
 # them is unreliable until they have filled. The day may also have only begun (the first hour at least is
-# there), as it does in production. A day has at most one incident, which begins between 01:00 and 23:00 and
-# ends by midnight, and one day in four has a harmless surge, with or without an incident:
+# there), as it does in production. A day has at most one incident, which begins between 01:00 and 08:00, when
+# few look at a dashboard, and one day in four has a harmless surge, with or without an incident:
 # more customers, or a batch job that needs CPU without any request.
 #
 # **Right** means: a flag at time $t$ doesn't change when later samples do (without that: no points);
@@ -1951,19 +1978,23 @@ for name, (width, minutes, _) in tuned.items():
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.58, a little above what
-# the best of the simple detectors reaches on average, to 0.68. Severities are those of the practice days.
+# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.64 to 0.80: the simple detectors, smoothed or not, stay below
+# that, and careful ones reach 0.9. Severities are those of the practice days.
 # The budget is one false alarm per service-week. Seventy days are ten weeks, so
 # chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
 # nothing is left. Look-ahead is tried as in exercise 4, after some of your alerts and at other moments,
 # in a fresh kernel that remembers nothing. 30 s for a fit, 10 s for a day.
 #
-# Hints, if you want them: look at each metric as in exercises 2 and 4, divide by the load, smooth over
-# minutes, and give every feature its own threshold, taken from history that its baseline has not seen. Clip
-# the scores, so that a single wild minute does not fill an average. The false alarms of the features add
-# up, and four weeks of history can't measure a rate of one in twelve weeks: a limit for each is an
-# extrapolation beyond its highest quiet score. Ask the practice days how large a margin pays. An alert that
-# goes out and comes back just after the incident has ended is a false alarm.
+# Hints, if you want them: take out of each metric what the load explains (divide by it, or fit a curve over
+# it), then what the time of day explains; give every feature its own threshold, taken from history that its
+# baseline has not seen. A nightly job that comes a few minutes earlier or later makes a median and a MAD of its
+# quarter of an hour useless: take a high quantile, and that of the neighbours. How long you smooth is the largest
+# lever: slight faults show only in the mean of half an hour or more. Clip the scores first, so that a single wild
+# minute does not fill the average, but leave room above the threshold: what is clipped at 5 never exceeds 5. The
+# false alarms of the features add up, and four weeks of history can't measure a rate of one in twelve weeks: a
+# limit is an extrapolation beyond the highest quiet score. Ask the practice days how large a margin pays. At
+# the start of a day let an average begin at zero. An alert that goes out and comes back just after the incident
+# has ended is a false alarm.
 
 
 # %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1982,52 +2013,58 @@ def fit_detector(history: pd.DataFrame) -> object:
     """
     ### BEGIN SOLUTION
 
-    def levels(metrics: pd.DataFrame) -> pd.DataFrame:
-        """Scales on which a fault is a shift, with the load divided out."""
+    def levels(metrics: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+        """The load, and scales on which a fault is a shift upwards."""
         metrics = metrics.ffill()
-        load = metrics["request_rate"].clip(lower=0.1)
-        return pd.DataFrame(
-            {
-                "log p50": np.log(metrics["latency_p50_ms"].clip(lower=0.01)),
-                "log p99": np.log(metrics["latency_p99_ms"].clip(lower=0.01)),
-                "errors": np.sqrt(metrics["error_ratio"]),
-                "CPU per request": np.log((metrics["cpu_utilization"] + 0.01) / load),
-                "memory": metrics["memory_utilization"],
-                "pool": metrics["pool_utilization"],
-                "waiting": np.log1p(metrics["queue_length"]),
-            }
-        )
+        load = metrics["request_rate"].clip(lower=0.05)
+        table = {
+            "CPU per request": np.log(metrics["cpu_utilization"].clip(lower=0.001) / load),
+            "pool per request": np.sqrt(metrics["pool_utilization"].clip(lower=0) / load),
+            # The square root of a count has about the same spread at any count.
+            "failed requests": np.sqrt(60 * load * metrics["error_ratio"].clip(lower=0)),
+            "memory": metrics["memory_utilization"],
+        }
+        return np.log(load), pd.DataFrame(table)
 
-    def hour_of_week(table: pd.DataFrame) -> np.ndarray:
-        return np.asarray(table.index.day_of_week * 24 + table.index.hour)
+    def quarter_of_day(table: pd.DataFrame) -> np.ndarray:
+        return np.asarray(table.index.hour * 4 + table.index.minute // 15)
 
-    def baseline(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        hours = hour_of_week(table)
-        centre = table.groupby(hours).median()
-        spread = 1.4826 * (table - centre.loc[hours].to_numpy()).abs().groupby(hours).median()
-        return centre, spread.clip(lower=spread.median() / 2 + 1e-9, axis=1)
+    def without_load(load: pd.Series, table: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+        expected = {name: np.interp(load, curve.index, curve[name]) for name in table}
+        return table - pd.DataFrame(expected, table.index)
 
-    def features(table: pd.DataFrame, usual: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
-        """Robust z-scores, smoothed over a few and over many minutes."""
-        hours = hour_of_week(table)
-        score = (table - usual[0].loc[hours].to_numpy()) / usual[1].loc[hours].to_numpy()
-        score = score.clip(-10, 10).fillna(0)
-        return pd.concat(
-            {span: score.ewm(span=span, adjust=False).mean() for span in (5, 20)}, axis=1
-        )
+    def baseline(metrics: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """What each level usually is at this load, and beyond that at this quarter of an hour."""
+        load, table = levels(metrics)
+        steps = np.quantile(load, np.linspace(0.02, 0.98, 20))
+        nearest = steps[np.abs(load.to_numpy()[:, None] - steps).argmin(axis=1)]
+        curve = table.groupby(nearest).median()
+        rest, quarter = without_load(load, table, curve), quarter_of_day(table)
+        usual = rest.groupby(quarter).median()
+        spread = (rest - usual.loc[quarter].to_numpy()).abs().groupby(quarter).quantile(0.95) / 2
+        # A nightly job is not there at the same minute each night: neighbours count, too.
+        around = [spread.set_axis((spread.index + shift) % 96) for shift in range(-2, 3)]
+        return curve, usual, pd.concat(around).groupby(level=0).max() + 1e-6
 
-    table = levels(history)
-    week = np.asarray((table.index - table.index[0]) // pd.Timedelta("7D"))
+    def scores(metrics: pd.DataFrame, known: tuple) -> pd.DataFrame:
+        """Clipped z-scores, smoothed over many minutes; the average begins at zero."""
+        (load, table), (curve, usual, spread) = levels(metrics), known
+        quarter = quarter_of_day(table)
+        rest = without_load(load, table, curve) - usual.loc[quarter].to_numpy()
+        z = (rest / spread.loc[quarter].to_numpy()).clip(-5, 5).fillna(0)
+        z.iloc[0] = 0.0
+        return z.ewm(span=45, adjust=False).mean()
+
+    week = np.asarray((history.index - history.index[0]) // pd.Timedelta("7D"))
     # Each week is scored by a baseline from the others, as a new day will be.
-    held_out = pd.concat(
-        [
-            features(table[week == number], baseline(table[week != number]))
-            for number in np.unique(week)
-        ]
-    )
-    usual = baseline(table)
-    # Faults push every level upwards. The margin beyond the highest quiet score is from practice.
-    return {"score": lambda live: features(levels(live), usual), "limits": 1.4 * held_out.max()}
+    highest = [
+        scores(history[week == number], baseline(history[week != number])).max()
+        for number in np.unique(week)
+    ]
+    usual = baseline(history)
+    # The margin beyond the highest quiet score is from the practice days.
+    limits = 1.35 * pd.concat(highest, axis=1).max(axis=1)
+    return {"scores": lambda live: scores(live, usual), "limits": limits}
     ### END SOLUTION
 
 
@@ -2047,8 +2084,8 @@ def detect(model: object, live: pd.DataFrame) -> pd.Series:
         On the index of `live`.
     """
     ### BEGIN SOLUTION
-    flags = (model["score"](live) > model["limits"]).any(axis=1)
-    return flags.rolling(45, min_periods=1).max() > 0
+    flags = (model["scores"](live) > model["limits"]).any(axis=1)
+    return flags.rolling(60, min_periods=1).max() > 0
     ### END SOLUTION
 
 
@@ -2080,7 +2117,7 @@ assert 7 * _check_pooled.false_alarms_per_day <= 3, "more than three false alarm
 assert _check_pooled.f1 > 0.6, (
     f"an event F1 of {_check_pooled.f1:.2f} on the practice days is too low"
 )
-print("full points need an F1 of 0.68 on the hidden days, with at most 1.5 false alarms a week")
+print("full points need an F1 of 0.80 on the hidden days, with at most 1.5 false alarms a week")
 print("exercise 7: the visible check passes")
 
 # %% [markdown]
@@ -2104,7 +2141,7 @@ ax = by_kind.plot.barh(
     figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.GREEN, plots.BLUE]
 )
 ax.set(
-    title="The simple detectors find leaks and little else",
+    title="The record high finds leaks, half of the bad deploys, and nothing else",
     xlabel="event recall on the practice days",
     ylabel="kind (incidents)",
     xlim=(0, 1.05),

@@ -349,13 +349,31 @@ def detect(model, live):
     return flags.rolling(60, min_periods=1).max() > 0
 """
 
+_SMOOTH_RECORD = """
+COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
+           "memory_utilization", "pool_utilization", "queue_length"]
+
+
+def smooth(metrics):
+    return metrics[COLUMNS].ffill().rolling(30).mean().fillna(0)
+
+
+def fit_detector(history):
+    return 1.04 * smooth(history).max()
+
+
+def detect(model, live):
+    flags = (smooth(live) > model).any(axis=1)
+    return flags.cummax()
+"""
+
 _RECORD_FOREST = """
 COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
            "memory_utilization", "pool_utilization", "queue_length"]
 
 
 def causal_features(metrics):
-    return metrics[COLUMNS].ffill().dropna()
+    return metrics[COLUMNS].ffill().rolling(30).mean().dropna()
 
 
 def fit_forest(history, *, seed=0):
@@ -492,7 +510,7 @@ WRONG_ANSWERS: list[WrongAnswer] = [
              ("alarms[i], up, down = True, 0.0, 0.0", "alarms[i] = True"),
              ("target_arl * alarms", "3.5 * target_arl * alarms")),
     WrongAnswer("isolation-forest", "raw metrics", "no context in the features", _RAW_FOREST, "naive"),
-    WrongAnswer("isolation-forest", "record highs", "one line per metric, at its highest value so far",
+    WrongAnswer("isolation-forest", "smoothed record highs", "one line per metric, at the highest half-hour so far",
                 _RECORD_FOREST, "naive"),
     WrongAnswer("isolation-forest", "never", "a detector that is silent", _CONSTANT_FOREST, "constant"),
     WrongAnswer("isolation-forest", "by the clock", "flags every 97th minute",
@@ -532,13 +550,15 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("milestone", "EWMA", "one metric, no context, tuned to the budget", _TUNED_EWMA, "naive"),
     WrongAnswer("milestone", "record highs", "one line per metric, at its highest value so far",
                 _RECORD_HIGH, "naive"),
+    WrongAnswer("milestone", "smoothed record highs", "one line per metric, at the highest half-hour so far; "
+                "a day's first alert lasts", _SMOOTH_RECORD, "naive"),
     WrongAnswer("milestone", "silent", "never an alert", _SILENT, "constant"),
     WrongAnswer("milestone", "by the clock", "an alert an hour in working time", _CLOCK_DETECTOR, "clock"),
     WrongAnswer("milestone", "by the service", "busy services alert three times a day",
                 _METADATA_DETECTOR, "metadata"),
     _mistake("milestone", "centred windows", "scores are smoothed to both sides",
-             ("score.ewm(span=span, adjust=False).mean()",
-              "score.rolling(2 * span + 1, center=True, min_periods=1).mean()")),
+             ("z.ewm(span=45, adjust=False).mean()",
+              "z.rolling(61, center=True, min_periods=1).mean()")),
     WrongAnswer("milestone", "maximum of the day", "flags where the whole day is oddest: looks ahead",
                 _DAY_MAXIMUM),
     WrongAnswer("milestone", "memory of earlier calls", "looks ahead and repeats what it answered before",
@@ -580,5 +600,5 @@ ALTERNATIVES: list[WrongAnswer] = [
              ("for: 5m", "for: 300s"), ("shop_error_ratio > 0.05", "0.05 < shop_error_ratio"),
              ("offset 1w", "offset 7d"), kind="alternative"),
     _mistake("milestone", "other smoothing", "another right detector",
-             ("(5, 20)", "(6, 16)"), kind="alternative"),
+             ("span=45", "span=36"), ("(0.02, 0.98, 20)", "(0.01, 0.99, 25)"), kind="alternative"),
 ]  # fmt: skip
