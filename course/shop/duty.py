@@ -16,7 +16,7 @@ import pandas as pd
 from course.shop import seeds
 from course.shop.changes import change_log
 from course.shop.effects import Effects
-from course.shop.engine import INPUTS, OUTPUTS, Controls, Engine
+from course.shop.engine import OUTPUTS, Controls, Engine
 from course.shop.observe import observe, spread_of_own_time
 from course.shop.scenario import Fault, Scenario, Surge
 from course.shop.simulator import engine_inputs, prepare, simulate_many
@@ -292,9 +292,9 @@ def _action(action: Any) -> tuple[str, str] | None:
         return None
     if isinstance(action, list | tuple) and len(action) == 2:
         name, service = action
-        if isinstance(name, str) and isinstance(service, str):
-            if name in ACTIONS and service in SERVICES:
-                return name, service
+        # Types first: a list is in no dict.
+        if isinstance(name, str) and name in ACTIONS and service in SERVICES:
+            return name, str(service)
     raise ValueError(
         f"{action!r:.100} is no action: give None or (action, service), the action one of "
         f"{', '.join(ACTIONS)}, the service one of the shop's"
