@@ -30,6 +30,7 @@ MAX_NODES = 1_000_000
 _MAX_SAME_HASH = 64
 _MAX_INT_DIGITS = 400
 _DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|<[Mm]8\[(s|ms|us|ns|D)\]")
+_FLOAT = np.dtype("<f8")
 _UNIT = re.compile(r"s|ms|us|ns")
 # pandas takes what follows "dateutil/" for the path of a file, and opens it.
 _ZONE = re.compile(r"(?!dateutil/)[A-Za-z0-9_+\-/:]{1,64}")
@@ -166,6 +167,15 @@ class _Writer:
         if isinstance(value, np.ndarray):
             return self._array(value, depth)
         if isinstance(value, pd.DataFrame):
+            kinds = set(value.dtypes)
+            if len(kinds) == 1 and isinstance(kind := kinds.pop(), np.dtype) and kind == _FLOAT:
+                # In one piece: small frames travel several times as fast.
+                return {
+                    "t": "block",
+                    "index": self._index(value.index, depth + 1),
+                    "columns": self._index(value.columns, depth + 1),
+                    "v": self._array(value.to_numpy(), depth + 1),
+                }
             return {
                 "t": "frame",
                 "index": self._index(value.index, depth + 1),
@@ -427,10 +437,20 @@ class _Reader:
         frame.index, frame.columns = index, columns
         return frame
 
+    def _block(self, node: dict, depth: int) -> pd.DataFrame:
+        index = self._index(node["index"], depth + 1)
+        columns = self._index(node["columns"], depth + 1)
+        values = self.value(node["v"], depth + 1)
+        if not isinstance(values, np.ndarray) or values.dtype != _FLOAT:
+            raise CodecError("a frame's values are no floats")
+        if values.shape != (len(index), len(columns)):
+            raise CodecError("a frame's columns do not fit its labels")
+        return pd.DataFrame(values, index=index, columns=columns)
+
     _READERS: ClassVar[dict[str, Callable]] = {
         "float": _float, "complex": _complex, "int": _int, "bytes": _bytes, "nat": _nat,
         "time": _time, "span": _span, "dict": _dict, "handle": _handle, "array": _array,
-        "index": _plain_index, "series": _series, "frame": _frame,
+        "index": _plain_index, "series": _series, "frame": _frame, "block": _block,
     }  # fmt: skip
 
 

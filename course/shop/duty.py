@@ -18,7 +18,7 @@ from course.shop.changes import change_log
 from course.shop.effects import Effects
 from course.shop.engine import OUTPUTS, Controls, Engine
 from course.shop.observe import observe, spread_of_own_time
-from course.shop.scenario import Fault, Scenario, Surge
+from course.shop.scenario import Deploy, Fault, Scenario, Surge
 from course.shop.simulator import engine_inputs, prepare, simulate_many
 from course.shop.topology import METRICS, SERVICES, TOPOLOGY
 from course.shop.workload import JOURNEYS
@@ -58,6 +58,7 @@ _LONG_ENOUGH = 30  # minutes of violation of an incident that is worth an action
 _ENTRIES = [TOPOLOGY.position[journey] for journey in JOURNEYS]
 _FAILURE = OUTPUTS.index("failure")
 _ENGINE = Engine()
+_ROWS, _COLUMNS = pd.Index(SERVICES), pd.Index(METRICS)
 
 
 def duty_days(n: int, seed: int) -> list[Scenario]:
@@ -133,6 +134,13 @@ class Duty:
     days : sequence of Scenario
         Of a whole day each, from `duty_days`.
 
+    Attributes
+    ----------
+    days : list of Scenario
+        As given; they name the incidents.
+    accounts : list of Account
+        What each day came to, filled in at midnight.
+
     Examples
     --------
     >>> duty = Duty(duty_days(1, seed=1))
@@ -144,30 +152,30 @@ class Duty:
     """
 
     def __init__(self, days: Sequence[Scenario]) -> None:
-        self._days = list(days)
-        self._plain = simulate_many(self._days)
-        self._usual = [_usual(day) for day in self._days]
+        self.days = list(days)
+        self._plain = simulate_many(self.days)
+        self._usual = [_usual(day) for day in self.days]
 
     def reset(self) -> list[dict[str, Any]]:
         """Begin anew; return what is seen at the end of the first five minutes of each day."""
-        self._scenarios = list(self._days)
-        self._prepared = [prepare(day) for day in self._days]
+        self._scenarios = list(self.days)
+        self._prepared = [prepare(day) for day in self.days]
         self._changes = [
-            change_log(day, tuple(deploys))
-            for day, (_, deploys) in zip(self._days, self._prepared, strict=True)
+            _changes(day, tuple(deploys))
+            for day, (_, deploys) in zip(self.days, self._prepared, strict=True)
         ]
         effects = [effects for effects, _ in self._prepared]
         self._effects = effects
         self._inputs = np.stack(
-            [engine_inputs(e, day) for e, day in zip(effects, self._days, strict=True)], axis=2
+            [engine_inputs(e, day) for e, day in zip(effects, self.days, strict=True)], axis=2
         )
-        self._state = _ENGINE.calm(len(self._days))
+        self._state = _ENGINE.calm(len(self.days))
         self._controls = [
-            Controls.neutral(_DAY + 2 * _REMEMBERED_MIN, len(SERVICES)) for _ in self._days
+            Controls.neutral(_DAY + 2 * _REMEMBERED_MIN, len(SERVICES)) for _ in self.days
         ]
         self._minute = 0
-        self._outputs = np.zeros((_DAY, len(OUTPUTS), len(self._days), len(SERVICES)))
-        self._seen: list[pd.DataFrame | None] = [None] * len(self._days)
+        self._outputs = np.zeros((_DAY, len(OUTPUTS), len(self.days), len(SERVICES)))
+        self._seen: list[pd.DataFrame | None] = [None] * len(self.days)
         self.accounts = [Account(int(violations(plain.outputs).sum())) for plain in self._plain]
         return self._go_on()
 
@@ -189,8 +197,8 @@ class Duty:
         ValueError
             An action is none; the message says which there are.
         """
-        if not isinstance(actions, list | tuple) or len(actions) != len(self._days):
-            raise ValueError(f"give a list of {len(self._days)} actions, one a day")
+        if not isinstance(actions, list | tuple) or len(actions) != len(self.days):
+            raise ValueError(f"give a list of {len(self.days)} actions, one a day")
         chosen = [_action(action) for action in actions]
         for day, action in enumerate(chosen):
             if action is not None:
@@ -205,7 +213,7 @@ class Duty:
 
     def violated(self, day: int) -> pd.Series:
         """Minutes of violation of one day as it went, boolean by time."""
-        return pd.Series(violations(self._outputs)[:, day], self._days[day].index)
+        return pd.Series(violations(self._outputs)[:, day], self.days[day].index)
 
     def _act(self, day: int, action: str, service: str) -> None:
         """Pull the levers of an action from this minute on; end the cause if it is the right one."""
@@ -249,7 +257,7 @@ class Duty:
             inputs = np.ascontiguousarray(self._inputs[minute])
             self._state, self._outputs[minute] = _ENGINE.step(self._state, inputs, levers)
         self._minute = last
-        return [self._observe(day, slice(first, last)) for day in range(len(self._days))]
+        return [self._observe(day, slice(first, last)) for day in range(len(self.days))]
 
     def _observe(self, day: int, where: slice) -> dict[str, Any]:
         effects = Effects(
@@ -259,25 +267,21 @@ class Duty:
             }
         )
         outputs = np.ascontiguousarray(self._outputs[where, :, day])
-        seed = seeds.stream(self._days[day].seed, seeds.TRUTH, where.start).integers(2**63)
+        seed = seeds.stream(self.days[day].seed, seeds.TRUTH, where.start).integers(2**63)
         values = observe(int(seed), outputs, effects, spread_of_own_time(outputs, effects))
         now = _table(values.mean(axis=0))
         earlier, self._seen[day] = self._seen[day], now
         usual, spread = self._usual[day]
         slot, minute = where.start // STEP, where.stop
-        times = (self._changes[day]["time"] - self._days[day].start) // pd.Timedelta("1min")
-        recent = (times < minute) & (times >= minute - _CHANGES_MIN)
         return {
             "now": now,
             "earlier": now if earlier is None else earlier,
             "usual": _table(usual[slot]),
             "spread": _table(spread[slot]),
             "changes": [
-                {"minutes_ago": int(minute - time), "kind": str(kind), "service": str(service)}
-                for time, kind, service in zip(
-                    times[recent], self._changes[day]["kind"][recent],
-                    self._changes[day]["service"][recent], strict=True,
-                )
+                {"minutes_ago": minute - time, "kind": kind, "service": service}
+                for time, kind, service in self._changes[day]
+                if 0 < minute - time <= _CHANGES_MIN
             ],
             "actions": [
                 {"minutes_ago": minute - time, "action": action, "service": service}
@@ -285,6 +289,16 @@ class Duty:
                 if minute - time <= _REMEMBERED_MIN
             ],
         }  # fmt: skip
+
+
+def _changes(day: Scenario, deploys: tuple[Deploy, ...]) -> list[tuple[int, str, str]]:
+    """The change log as minute of the day, kind and service."""
+    log = change_log(day, deploys)
+    minutes = (log["time"] - day.start) // pd.Timedelta("1min")
+    return [
+        (int(minute), str(kind), str(service))
+        for minute, kind, service in zip(minutes, log["kind"], log["service"], strict=True)
+    ]
 
 
 def _action(action: Any) -> tuple[str, str] | None:
@@ -302,7 +316,7 @@ def _action(action: Any) -> tuple[str, str] | None:
 
 
 def _table(values: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(values, index=list(SERVICES), columns=list(METRICS))
+    return pd.DataFrame(values, index=_ROWS, columns=_COLUMNS)
 
 
 def _usual(day: Scenario) -> tuple[np.ndarray, np.ndarray]:

@@ -198,3 +198,24 @@ def test_random_trees_never_raise_anything_else(tree: Any) -> None:
         decode(_packet(json.dumps(tree), b"\0" * 64))
     except CodecError:
         return
+
+
+def test_a_frame_of_floats_travels_in_one_piece_and_can_be_changed():
+    frame = pd.DataFrame({"a": [1.0, np.nan], "b": [3.0, 4.0]}, index=["x", "y"])
+    packet = encode(frame)
+    assert packet.count(b'"dtype":"<f8"') == 1
+    back = decode(packet)
+    pd.testing.assert_frame_equal(back, frame)
+    back.loc["x", "a"] = 7.0
+    assert back["a"].tolist()[0] == 7.0
+
+
+@pytest.mark.parametrize(
+    "change", [(b'"shape":[2,2]', b'"shape":[4,1]'), (b'"<f8"', b'"<i8"')], ids=["shape", "dtype"]
+)
+def test_a_forged_frame_of_floats_is_refused(change):
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=["x", "y"])
+    packet = encode(frame)
+    assert change[0] in packet
+    with pytest.raises(CodecError):
+        decode(packet.replace(*change))
