@@ -108,9 +108,9 @@ def _requests(rng: np.random.Generator) -> _Requests:
     return table, workers, start, start + minutes * _MINUTE
 
 
-def _signals(requests: pd.DataFrame, workers: dict[str, int], start: pd.Timestamp,
-             end: pd.Timestamp) -> dict[tuple[str, pd.Timestamp], list[float]]:  # fmt: skip
+def _signals(inputs: _Requests) -> dict[tuple[str, pd.Timestamp], list[float]]:
     """The golden signals, minute by minute, as the text says."""
+    requests, workers, start, end = inputs
     found = {}
     for service, count in workers.items():
         own = requests[requests["service"] == service]
@@ -139,7 +139,7 @@ def _signals_case(student: Student, name: str, inputs: _Requests) -> Case:
     columns = {"service", "minute", *_SIGNALS}
     if not isinstance(answer, pd.DataFrame) or not columns <= set(answer.columns):
         return Case(name, 0.0, f"return a DataFrame with the columns {', '.join(sorted(columns))}")
-    expected = _signals(*inputs)
+    expected = _signals(inputs)
     try:
         keys = list(
             zip(
@@ -388,9 +388,8 @@ def _watch(rng: np.random.Generator, kind: str) -> _Watch:
     )
 
 
-def _audit(
-    pages: pd.DataFrame, incidents: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp
-) -> dict[str, float]:
+def _audit(watch: _Watch) -> dict[str, float]:
+    pages, incidents, start, end = watch
     nan, owned, stray, acted = math.nan, dict[int, int](), 0, 0
     shifts = np.zeros(round((end - start) / pd.Timedelta("12h")))
     for time, service, action in pages[["time", "service", "action"]].itertuples(index=False):
@@ -431,7 +430,7 @@ def check_audit_pages(student: Student, hidden: Hidden) -> list[Case]:
 
 def _audit_case(student: Student, name: str, inputs: _Watch) -> Case:
     answer = student.call("audit_pages", *inputs, timeout=5)
-    return _compare(answer, _audit(*inputs), name, 1e-9)
+    return _compare(answer, _audit(inputs), name, 1e-9)
 
 
 # ---------------------------------------------------------------- exercise 5

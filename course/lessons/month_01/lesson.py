@@ -16,11 +16,12 @@
 # Welcome. This is the first of eighteen notebooks, one a month. Run a cell with Shift+Enter, from top to
 # bottom. Nothing here can break anything: the shop is simulated, and your copy of the notebook is yours.
 #
-# **A Friday evening in April.** At 17:00 UTC the shop opens a flash sale. Traffic rises by half, everything
+# **A Friday evening in April.** At 17:00 UTC the shop opens a flash sale. Traffic rises by half, the shop
 # holds, nobody is paged. At 18:45, half an hour after the sale has ended, the payment provider begins to fail.
 # At 18:47 the phone rings: *checkout errors*. Then it rings again: *payment errors*, *gateway latency*,
-# *checkout pool*. The engineer on call restarts `checkout`, because it rang first. Nothing changes. She restarts
-# `payment`. Nothing changes. At 20:10 the provider recovers by itself.
+# *checkout pool*. The engineer on call restarts `checkout`, because it rang first. Nothing changes. At 19:27 she
+# restarts `payment`, and a minute later the errors stop. She writes "fixed by restart" and goes to bed. At 19:54
+# everything rings again. At 20:10 the provider recovers for good: as at 19:28, by itself.
 #
 # The next cell replays that evening.
 
@@ -69,7 +70,8 @@ print(f"\n{failed:,.0f} of {attempts:,.0f} attempts to check out failed")
 # Eighteen alerts from four services, for one cause. Three of the four services were victims. The fourth,
 # the provider, is the cause, and restarting something is no remedy for it: a circuit breaker that stops
 # calling the provider and lets customers pay later would have been one. More than half of the attempts to check
-# out failed. The telemetry held the answer from the first minute: the errors of `payment-provider` explain the
+# out failed. What looked like a fix was luck, and the runbook now
+# says something false. The telemetry held the answer from the first minute: the errors of `payment-provider` explain the
 # others, since `payment` calls it, `checkout` calls `payment` and `gateway` calls `checkout`.
 #
 # **AIOps** is the practice of letting data and algorithms do that work: notice what users feel, find the cause,
@@ -178,7 +180,8 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# At one bad minute in 10,000 (the left third), only the lowest of the three false-alarm rates is worth a page.
+# At one bad minute in 10,000 even the detector with 0.01 % false alarms is right only every second time, and the
+# one with 1 % once in a hundred.
 #
 # How far along is a team? Ask what it does without a person, not which product it has bought:
 #
@@ -246,7 +249,7 @@ by_minute = log.groupby(log["start"].dt.floor("min"))["duration_ms"].quantile(0.
 by_replica = log.groupby([log["start"].dt.floor("min"), "replica"])["duration_ms"].quantile(0.99)
 plots.timeline(
     {"all requests": by_minute, "mean of the replicas": by_replica.groupby(level=0).mean()},
-    title="A mean of percentiles hides almost half of what the slowest customers wait",
+    title="A mean of percentiles hides 40 % of what the slowest customers wait",
     ylabel="p99 (ms)",
 )
 plt.show()
@@ -639,11 +642,11 @@ burn = (1 - hourly["good"] / hourly["total"]) / (1 - slo)
 figure, axes = plots.grid(2, height=1.8)
 plots.timeline(
     burn, ax=axes[0], events=broken, ylabel="burn rate",
-    title="checkout, burn rate over one hour: quiet days burn a tenth, an outage burns 20",
+    title="checkout, burn rate over one hour: 0.3 on quiet days, above 7 in the outage",
 )  # fmt: skip
 plots.timeline(
     100 * spent, ax=axes[1], events=broken, ylabel="budget spent (%)",
-    title="Two incidents of an hour spend most of the week's budget",
+    title="An outage of 80 minutes spends as much budget as three quiet days",
 )  # fmt: skip
 plt.show()
 
@@ -654,9 +657,9 @@ print(f"mean of the minutes' error ratios {checkout['error_ratio'].mean():.3%}, 
 print(f"share of requests that failed {bad.sum() / counts['total'].sum():.3%}")
 
 # %% [markdown]
-# The two shaded hours rise steeply, everything else is nearly flat: a budget is spent in incidents, not in noise. The
-# mean of ratios is off although the shop has traffic at every hour; for a small service it can be off by a factor of
-# ten.
+# The outage stands out in both panels; the bad deploy on the 8th is a bump in the first and hardly seen in the second.
+# The quiet days spend, too: 0.3 of what they may. The mean of the minutes' ratios is a fifth too low, although this shop has
+# traffic at every hour; for a small service it can be off by a factor of ten.
 #
 # **When an SLO is the wrong tool:** with ten requests an hour, one failure is 10 %. Lengthen the window, send synthetic
 # requests, or set an objective on what you control.
@@ -821,7 +824,7 @@ ax.bar(shifts.index + pd.Timedelta("6h"), shifts, width=0.42, color=plots.BLUE, 
 plots.shade(ax, incidents, label="incident")
 plots.concise_dates(ax)
 ax.set(
-    title="Pages come in floods: most shifts have none or one, three have a dozen or more",
+    title="Pages come in floods: six of 14 shifts have none, three have nine or ten",
     xlabel="time (UTC), a bar for 12 hours", ylabel="pages in the shift",
 )  # fmt: skip
 ax.legend()
@@ -972,8 +975,9 @@ audit = audit_pages(first, incidents, noisy.start, noisy.start + pd.Timedelta("7
 print({key: round(float(value), 2) for key, value in audit.items()})
 
 # %% [markdown]
-# Precision is not the trouble of this policy; its duplicates are, and the incidents that it missed. You can't
-# see that in "number of alerts", and a vendor who groups alerts mends the first only.
+# One incident in six was missed. Of what one gets up for only a third is an incident, and each of those rings six times: the
+# first page and five duplicates. Whoever groups alerts mends the last of these three numbers only, and "number of alerts"
+# shows none of them.
 #
 # ## 6 · Which problem wants which method, and which wants none
 #
@@ -1249,7 +1253,7 @@ print(first_look["now"].loc[["checkout", "payment"], ["error_ratio", "pool_utili
 # gives the services called. The next cell shows the idea at work.
 
 # %%
-at = int((faults["start"].iloc[0] - day[0].start) / pd.Timedelta("1min")) + 12
+at = int((faults["start"].iloc[1] - day[0].start) / pd.Timedelta("1min")) + 12
 excess = worst.iloc[at : at + 5].mean() - worst.iloc[at - 60 : at - 20].mean()
 failing = excess[excess > 0.01]
 figure, ax = plt.subplots(figsize=(9, 2.4))
@@ -1459,7 +1463,7 @@ plots.timeline(
 plt.show()
 
 # %% [markdown]
-# The grey steps of the open loop are the three incidents. With a loop that works, each becomes a short rise:
+# The three steep rises of the blue line are the incidents. With a loop that works, each becomes a short one:
 # the minutes that detection, diagnosis and recovery take. They can't be saved by acting alone, only by earlier
 # detection.
 #
