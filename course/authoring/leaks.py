@@ -13,7 +13,13 @@ from pathlib import PurePosixPath
 import nbformat
 from nbformat import NotebookNode
 
-from course.authoring.notebook import grade_metadata, is_check, is_solution, read_lesson
+from course.authoring.notebook import (
+    grade_metadata,
+    is_check,
+    is_solution,
+    is_task,
+    read_lesson,
+)
 from course.lessons import Month
 
 #: A line of a solution tells something if it has at least this many characters, blanks left out.
@@ -26,6 +32,7 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _SOLUTION = re.compile(r"BEGIN SOLUTION(.*?)END SOLUTION", re.DOTALL)
+_SCHEME = re.compile(r"BEGIN MARK SCHEME(.*?)END MARK SCHEME", re.DOTALL)
 _MACHINE_PATH = re.compile(
     r"/home/\w|/Users/\w|/root/|[A-Z]:\\+Users\\|ipykernel_\d+|course-(?:build|release)-\w"
 )
@@ -51,7 +58,7 @@ class Secrets:
 
 
 def secrets_of(month: Month) -> Secrets:
-    """Collect the telling lines of a month's solutions, checks and wrong answers.
+    """Collect the telling lines of a month's solutions, mark schemes, checks and wrong answers.
 
     Import lines and signatures are no secret: they stand in the lesson.
     """
@@ -65,6 +72,9 @@ def secrets_of(month: Month) -> Secrets:
         for block in _SOLUTION.findall(cell.source):
             for line in _telling(block, TELLING_SOLUTION):
                 lines[line] = f"the solution of {cell.id}"
+        for block in _SCHEME.findall(cell.source):
+            for line in _telling(block, TELLING_SOLUTION):
+                lines[line] = f"the mark scheme of {cell.id}"
     return Secrets(lines)
 
 
@@ -181,7 +191,7 @@ def _scan_notebook(notebook: NotebookNode, secrets: Secrets) -> list[str]:
             found.append("has an execution count")
         if cell.cell_type == "code" and is_solution(cell):
             found += _scan_stub(cell.source)
-        if is_check(cell) and not grade_metadata(cell).get("locked"):
+        if (is_check(cell) or is_task(cell)) and not grade_metadata(cell).get("locked"):
             found.append("carries points and is not locked")
         problems += [f"cell {cell.id} {problem}" for problem in found]
     if "jupytext" in notebook.metadata:
@@ -241,6 +251,19 @@ def _scan_points(notebook: NotebookNode, month: Month) -> list[str]:
         f"solution cell {id_} is in no curriculum"
         for id_ in solutions
         if id_ not in ids and id_ not in by_hand
+    ]
+    tasks = {
+        grade_metadata(cell)["grade_id"]: float(grade_metadata(cell).get("points", 0))
+        for cell in notebook.cells
+        if is_task(cell)
+    }
+    wanted = {task.id: float(task.points) for task in month.tasks}
+    problems += [f"task {id_} has no task cell" for id_ in wanted if id_ not in tasks]
+    problems += [f"task cell {id_} is in no curriculum" for id_ in tasks.keys() - wanted]
+    problems += [
+        f"task cell {id_} has {tasks[id_]:g} points, the curriculum {wanted[id_]:g}"
+        for id_ in wanted
+        if id_ in tasks and tasks[id_] != wanted[id_]
     ]
     if sum(points.values()) != 100:
         problems.append(f"the points sum to {sum(points.values()):g}, not 100")

@@ -77,6 +77,11 @@ def is_check(cell: NotebookNode) -> bool:
     return bool(meta.get("grade")) and not meta.get("solution")
 
 
+def is_task(cell: NotebookNode) -> bool:
+    """Whether a person grades what the student writes below this cell."""
+    return bool(grade_metadata(cell).get("task"))
+
+
 def same_cells(left: NotebookNode, right: NotebookNode) -> list[str]:
     """Say how two notebooks' cells differ; outputs and execution counts do not count.
 

@@ -56,13 +56,18 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class Grade:
-    """One student's points, exercise by exercise, and why points were lost."""
+    """One student's points, exercise by exercise, and why points were lost.
+
+    `manual` holds the points that a person gave, by task, None where nobody has yet; they come
+    on top and are in neither `points` nor `max_points`.
+    """
 
     student: str
     points: dict[str, float]
     max_points: float
     reason: str = ""
     messages: dict[str, list[str]] = field(default_factory=dict)
+    manual: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
@@ -117,17 +122,19 @@ class Summary:
         return items.distribution(totals, math.fsum(self.most.values()))
 
     def _table(self) -> str:
-        names = list(self.grades[0].points)
-        rows = [("student", "points", *names, "note")]
+        names, tasks = list(self.grades[0].points), list(self.grades[0].manual)
+        rows = [("student", "points", *names, *(f"by hand: {name}" for name in tasks), "note")]
         rows += [
             (g.student, f"{g.total:.2f}/{g.max_points:g}",
-             *(f"{g.points.get(name, 0):.2f}" for name in names), g.reason)
+             *(f"{g.points.get(name, 0):.2f}" for name in names),
+             *(_by_hand(g.manual.get(name)) or "-" for name in tasks), g.reason)
             for g in self.grades
         ]  # fmt: skip
         means = (
             f"{statistics.fmean(g.points.get(name, 0) for g in self.grades):.2f}" for name in names
         )
-        rows.append(("mean", f"{statistics.fmean(g.total for g in self.grades):.2f}", *means, ""))
+        rows.append(("mean", f"{statistics.fmean(g.total for g in self.grades):.2f}", *means,
+                     *("" for _ in tasks), ""))  # fmt: skip
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -138,6 +145,9 @@ class Summary:
     def _remarks(self) -> list[str]:
         lines = [f"{self.graded} graded now, {self.unchanged} graded before and unchanged"]
         lines += [f"written: {path}" for path in self.files]
+        waiting = sum(points is None for g in self.grades for points in g.manual.values())
+        if waiting:
+            lines.append(f"{waiting} tasks wait for a person: grade them in the formgrader")
         if self.failed:
             lines.append(
                 f"{len(self.failed)} could not be graded and stand at 0 until they are; the "
@@ -348,6 +358,9 @@ def _holds(api: Any, task: Task, scores: dict[str, Score] | None) -> bool:
         not math.isclose(standing[name], record.points[name], abs_tol=1e-9) for name in standing
     ):
         return False
+    # Points given by hand since then are not on the feedback page yet.
+    if {n: s.manual for n, s in scores.items() if s.manual is not None} != record.manual:
+        return False
     coursedir, month = api.coursedir, task.month
     if not all(p.is_file() for p in output_files(api, month, task.student, task.feedback)):
         return False
@@ -369,14 +382,26 @@ def _read_grade(api: Any, task: Task, scores: dict[str, Score] | None) -> Grade:
     exercises = task.month.exercises
     points = {exercise.id: 0.0 for exercise in exercises}
     if scores is None:
-        return Grade(task.student, points, math.fsum(e.points for e in exercises), "no grade")
-    points |= {name: score.final for name, score in scores.items()}
-    most = math.fsum(score.most for score in scores.values())
+        manual = dict.fromkeys((one.id for one in task.month.tasks), None)
+        most = math.fsum(exercise.points for exercise in exercises)
+        return Grade(task.student, points, most, "no grade", manual=manual)
+    points |= {name: scores[name].final for name in points if name in scores}
+    most = math.fsum(scores[name].most for name in points if name in scores)
+    by_hand = (scores.get(one.id) for one in task.month.tasks)
+    manual = {
+        one.id: score.manual if score else None
+        for one, score in zip(task.month.tasks, by_hand, strict=True)
+    }
     record = task.journal.read(task.student)
     if record is not None and record.done:
-        return Grade(task.student, points, most, record.reason, record.messages)
+        return Grade(task.student, points, most, record.reason, record.messages, manual)
     notebook = read_graded(api, task.month, task.student)
-    return Grade(task.student, points, most, first_reason(notebook), lost_points(notebook))
+    reason, messages = first_reason(notebook), lost_points(notebook)
+    return Grade(task.student, points, most, reason, messages, manual)
+
+
+def _by_hand(points: float | None) -> str:
+    return "" if points is None else f"{points:g}"
 
 
 def _write_grades(folder: Path, month: Month, summary: Summary) -> list[Path]:
@@ -386,8 +411,9 @@ def _write_grades(folder: Path, month: Month, summary: Summary) -> list[Path]:
         folder / f"{month.name}{ending}" for ending in (".csv", "-exercises.csv", ".png")
     )
     items.write_csv(
-        grades, ["student", "points", "max_points", *names, "note"],
-        [[g.student, g.total, g.max_points, *(g.points.get(n, 0.0) for n in names), g.reason]
+        grades, ["student", "points", "max_points", *names, *(t.id for t in month.tasks), "note"],
+        [[g.student, g.total, g.max_points, *(g.points.get(n, 0.0) for n in names),
+          *(_by_hand(g.manual.get(t.id)) for t in month.tasks), g.reason]
          for g in summary.grades],
     )  # fmt: skip
     items.write_csv(

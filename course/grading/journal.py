@@ -62,6 +62,8 @@ class Record:
         How often this submission was graded to completion by this grader and secret.
     points : dict of str to float
         Automatic points by exercise, as they stand in the gradebook.
+    manual : dict of str to float
+        Points that a person had given by task when the feedback was written.
     feedback : bool
         Whether the feedback page was written as well.
     reason : str
@@ -81,6 +83,7 @@ class Record:
     done: bool = False
     times: int = 0
     points: dict[str, float] = field(default_factory=dict)
+    manual: dict[str, float] = field(default_factory=dict)
     feedback: bool = False
     reason: str = ""
     messages: dict[str, list[str]] = field(default_factory=dict)

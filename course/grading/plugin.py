@@ -38,7 +38,14 @@ from traitlets.config import Config
 from course.grading.core import grade_cells, write_marks
 from course.grading.limits import Limits
 from course.grading.marks import GradedNotebook, nothing
-from course.grading.restore import Submission, gather, read_submission, restore
+from course.grading.restore import (
+    Submission,
+    gather,
+    hide_schemes,
+    read_submission,
+    restore,
+    task_cells,
+)
 from course.grading.safety import make_safe
 from course.grading.sandbox import SandboxError
 from course.grading.secret import SecretError, course_secret
@@ -159,7 +166,12 @@ class GradeNotebook(_CoursePreprocessor):
             graded = GradedNotebook([nothing(exercise, reason) for exercise in month.exercises])
         graded.notes[:0] = [] if about["refused"] else about["notes"]
         write_marks(nb, graded)
-        return make_safe(nb, _markdown(self.source(resources))), resources
+        source = self.source(resources)
+        # Whoever grades by hand sees the mark scheme, which the release does not have.
+        schemes = {name: cell.source for name, cell in task_cells(source)}
+        for name, cell in task_cells(nb):
+            cell.source = schemes.get(name, cell.source)
+        return make_safe(nb, _markdown(source)), resources
 
 
 class SafeFeedback(_CoursePreprocessor):
@@ -169,8 +181,10 @@ class SafeFeedback(_CoursePreprocessor):
     display_data_priority = List(["image/png", "image/jpeg", "text/plain"]).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
-        """Drop everything active."""
-        return make_safe(nb, _markdown(self.source(resources))), resources
+        """Drop everything active, and the mark schemes."""
+        make_safe(nb, _markdown(self.source(resources)))
+        hide_schemes(nb)
+        return nb, resources
 
 
 def configure(c: Config, *, months: str | None = None) -> None:

@@ -8,6 +8,7 @@ outputs, attachments) is made anew. So nothing a notebook carries can stop a run
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from course.grading.safety import as_plain_text
 from course.grading.sandbox import read_regular
 
 MAX_CELLS = 2000
+_SCHEME = re.compile(r"(?m)^.*BEGIN MARK SCHEME(?s:.*?)END MARK SCHEME.*$")
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -169,6 +171,20 @@ def _lesson_cell(original: NotebookNode, text: str | None) -> NotebookNode:
     if "tags" in original.metadata:
         cell.metadata["tags"] = list(original.metadata.tags)
     return cell
+
+
+def task_cells(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """Task id and cell of every task that a person grades."""
+    for cell in notebook.cells:
+        meta = cell.metadata.get("nbgrader", {})
+        if meta.get("task"):
+            yield str(meta.get("grade_id", "")), cell
+
+
+def hide_schemes(notebook: NotebookNode) -> None:
+    """Take the mark schemes out of the task cells: they are for the person who grades."""
+    for _, cell in task_cells(notebook):
+        cell.source = _SCHEME.sub("", cell.source).rstrip()
 
 
 def check_cells(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:

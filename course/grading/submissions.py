@@ -88,11 +88,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Score:
-    """Points of an exercise in the gradebook: automatic, final, possible."""
+    """Points of an exercise or a task in the gradebook: automatic, final, possible.
+
+    `manual` are those that a person gave, None if nobody has.
+    """
 
     automatic: float
     final: float
     most: float
+    manual: float | None = None
 
 
 def grade_submission(task: Task) -> Outcome:
@@ -128,6 +132,8 @@ def _grade_submission(task: Task) -> Outcome:
             result = api.autograde(month.name, student, force=True)
             if not result["success"]:
                 return _failed(task, "nbgrader could not grade it", _log_of(result))
+            same = known is not None and known.done and known.submission == record.submission
+            _ask_for_manual_grade(api, month, student, changed=not same)
         if task.feedback:
             result = api.generate_feedback(month.name, student, force=True)
             if not result["success"]:
@@ -139,16 +145,35 @@ def _grade_submission(task: Task) -> Outcome:
         for path in output_files(api, month, student, task.feedback):
             sync(path)
             sync(path.parent)
+        scores = read_scores(api, month, student)[student]
         record = replace(
             record, done=True, times=record.times + 1, feedback=task.feedback, reason=reason,
-            points={name: score.automatic
-                    for name, score in read_scores(api, month, student)[student].items()},
+            points={name: score.automatic for name, score in scores.items()},
+            manual={name: score.manual
+                    for name, score in scores.items() if score.manual is not None},
             messages=lost_points(notebook), seconds=round(time.monotonic() - started, 2),
             finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )  # fmt: skip
     task.journal.write(record)
     task.journal.log_path(student).unlink(missing_ok=True)
     return Outcome(record)
+
+
+def _ask_for_manual_grade(api: Any, month: Month, student: str, *, changed: bool) -> None:
+    """Flag the tasks that a person has to grade: not graded yet, or changed since.
+
+    Points that a person gave stay where they are.
+    """
+    from nbgrader.api import Gradebook
+
+    if not month.tasks:
+        return
+    coursedir = api.coursedir
+    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        for task in month.tasks:
+            entry = gradebook.find_grade(task.id, month.notebook, month.name, student)
+            entry.needs_manual_grade |= changed or entry.manual_score is None
+        gradebook.db.commit()
 
 
 def _failed(task: Task, why: str, details: str) -> Outcome:
@@ -176,7 +201,9 @@ def refuse(api: Any, month: Month, student: str, reason: str) -> None:
         submission = gradebook.update_or_create_submission(month.name, student)
         for notebook in submission.notebooks:
             for entry in notebook.grades:
-                entry.auto_score, entry.needs_manual_grade = 0, False
+                by_hand = any(entry.name == task.id for task in month.tasks)
+                entry.auto_score = None if by_hand else 0
+                entry.needs_manual_grade = False
         gradebook.db.commit()
     release = Path(coursedir.format_path(coursedir.release_directory, ".", month.name))
     source = nbformat.read(release / f"{month.notebook}.ipynb", as_version=4)
@@ -218,6 +245,7 @@ def read_scores(api: Any, month: Month, student: str | None = None) -> dict[str,
                 entry.name.removeprefix("check-"): Score(
                     float(entry.auto_score or 0.0), float(entry.score or 0.0),
                     float(entry.max_score),
+                    None if entry.manual_score is None else float(entry.manual_score),
                 )
                 for notebook in submission.notebooks if notebook.name == month.notebook
                 for entry in notebook.grades

@@ -32,6 +32,19 @@ class Exercise:
 
 
 @dataclass(frozen=True)
+class ManualTask:
+    """A task that a person grades: `id` is the `grade_id` of nbgrader's task cell.
+
+    Its points come on top of the exercises' 100.
+    """
+
+    id: str
+    title: str
+    points: float
+    skills: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Month:
     """One month of the course, as `curriculum.toml` describes it."""
 
@@ -45,6 +58,7 @@ class Month:
     objectives: tuple[str, ...]
     milestone: str
     exercises: tuple[Exercise, ...]
+    tasks: tuple[ManualTask, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -115,5 +129,10 @@ def _parse(entry: dict) -> Month:
         )
         for exercise in entry["exercise"]
     )
-    rest = {key: value for key, value in entry.items() if key not in {"exercise", "objectives"}}
-    return Month(**rest, objectives=tuple(entry["objectives"]), exercises=exercises)
+    tasks = tuple(
+        ManualTask(**{**task, "skills": tuple(task["skills"])}) for task in entry.get("task", [])
+    )
+    parsed = {"exercise", "objectives", "task"}
+    rest = {key: value for key, value in entry.items() if key not in parsed}
+    objectives = tuple(entry["objectives"])
+    return Month(**rest, objectives=objectives, exercises=exercises, tasks=tasks)

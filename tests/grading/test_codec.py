@@ -209,3 +209,13 @@ def test_random_trees_never_raise_anything_else(tree: Any) -> None:
         decode(_packet(json.dumps(tree), b"\0" * 64))
     except CodecError:
         return
+
+
+def test_a_frame_of_floats_travels_in_one_piece_and_can_be_changed():
+    frame = pd.DataFrame({"a": [1.0, np.nan], "b": [3.0, 4.0]}, index=["x", "y"])
+    packet = encode(frame)
+    assert packet.count(b'"dtype":"<f8"') == 1
+    back = decode(packet)
+    pd.testing.assert_frame_equal(back, frame)
+    back.loc["x", "a"] = 7.0
+    assert back["a"].tolist()[0] == 7.0

@@ -6,38 +6,13 @@ lesson and changes a fragment of it, so they can't fall behind the lesson.
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from course.lessons.checking import WrongAnswer
+from course.lessons.mistakes import Solutions
 
-Kind = Literal["wrong", "naive", "constant", "clock", "metadata", "alternative"]
-
-
-@cache
-def _solution(exercise: str) -> str:
-    text = Path(__file__).with_name("lesson.py").read_text(encoding="utf-8")
-    cell = re.search(
-        rf'(?m)^# %% nbgrader=\{{.*"grade_id": "{exercise}".*"solution": true.*\n((?s:.*?))^# %%',
-        text,
-    )
-    if cell is None:
-        raise LookupError(f"lesson.py has no solution cell with the grade_id {exercise!r}")
-    return cell.group(1)
-
-
-def _mistake(
-    exercise: str, name: str, why: str, *changes: tuple[str, str], kind: Kind = "wrong"
-) -> WrongAnswer:
-    code = _solution(exercise)
-    for old, new in changes:
-        if old not in code:
-            raise LookupError(f"{exercise}, {name}: the solution has no {old!r} any more")
-        code = code.replace(old, new)
-    return WrongAnswer(exercise, name, why, code, kind)
-
+_LESSON = Solutions(Path(__file__).parent)
+_solution, _mistake = _LESSON.solution, _LESSON.mistake
 
 _DECOMPOSE_TAIL = _solution("decompose")[_solution("decompose").index("def decompose") :]
 
