@@ -157,11 +157,35 @@ def _add_testbed(commands: Any) -> None:
     fault.add_argument("--seconds", type=_seconds, default=120.0, help="how long (120)")
     fault.add_argument("--heal", action="store_true", help="end all faults")
 
+    record = _add(
+        actions, "record", _testbed_record, "record a data set: play faults, gather what was seen",
+        ["course testbed record --minutes 130 --seed 7 data/testbed-incidents",
+         "course testbed record --minutes 15 --faults 5 /tmp/try",
+         "course testbed record --minutes 20 --plan plan.json /tmp/try"],
+    )  # fmt: skip
+    record.add_argument("target", type=Path, help="folder and name of the set")
+    record.add_argument("--minutes", type=float, default=130.0, help="length (130)")
+    record.add_argument("--seed", type=int, default=7, help="of the plan (7)")
+    record.add_argument("--faults", type=_positive, help="by default one in ten minutes")
+    record.add_argument("--plan", type=Path, help="a plan as JSON instead of a random one")
+    record.add_argument("--rate", type=float, default=20.0, help="mean arrivals a second (20)")
+    record.add_argument("--stack", choices=["auto", "real", "embedded"], default="auto")
+
+    compare = _add(
+        actions, "compare", _testbed_compare, "set a recording beside the simulator",
+        ["course testbed compare data/testbed-incidents"],
+    )  # fmt: skip
+    compare.add_argument("target", type=Path, help="folder and name of the recording")
+
     status = _add(actions, "status", _testbed_status, "show what runs", ["course testbed status"])
     down = _add(actions, "down", _testbed_down, "end everything", ["course testbed down"])
-    for parser in (up, load, fault, status, down):
+    for parser in (up, load, fault, record, status, down):
         parser.add_argument(
-            "--run", type=Path, metavar="DIR", help="run folder; by default one of your own"
+            "--run",
+            type=Path,
+            metavar="DIR",
+            dest="run_folder",
+            help="run folder; by default one of your own",
         )
 
 
@@ -372,7 +396,7 @@ def _testbed(args: argparse.Namespace) -> tuple[Any, Path]:
             )
     from course.testbed import commands, rundir
 
-    return commands, (args.run or rundir.default_folder()).expanduser().absolute()
+    return commands, (args.run_folder or rundir.default_folder()).expanduser().absolute()
 
 
 def _testbed_up(args: argparse.Namespace) -> int:
@@ -400,6 +424,35 @@ def _testbed_fault(args: argparse.Namespace) -> int:
 
         rows = [(kind, ", ".join(KINDS[kind].services)) for kind in KINDS]
         _print_table(("kind", "services"), rows)
+    return OK
+
+
+def _testbed_record(args: argparse.Namespace) -> int:
+    _, folder = _testbed(args)
+    from course.testbed import plan, record
+
+    faults = args.faults or max(round(args.minutes / 10), 1)
+    if args.plan:
+        steps, how = plan.load(args.plan), "a given plan"
+    else:
+        steps = plan.draw(args.minutes, args.seed, faults)
+        how = (
+            f"`course testbed record --minutes {args.minutes:g} --seed {args.seed} "
+            f"--faults {faults} --rate {args.rate:g}`"
+        )
+    files = record.record(
+        args.target, steps, args.minutes, folder.with_name(f"{folder.name}-record"),
+        how=how, rate=args.rate, stack=args.stack,
+    )  # fmt: skip
+    for file in files:
+        print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
+    return OK
+
+
+def _testbed_compare(args: argparse.Namespace) -> int:
+    from course.testbed import compare
+
+    print(compare.report(args.target))
     return OK
 
 

@@ -41,13 +41,20 @@ def first_look(state: Mapping[str, Any]) -> str:
     while time.monotonic() < deadline:
         lines = _recent(state, "logs", trace_id)
         spans = _recent(state, "traces", trace_id)
-        if lines and any(span["parent_span_id"] == _BROWSER for span in spans):
+        if lines and _is_whole(spans):
             return "\n".join([_metric(state), _log(lines[-1]), *_tree(spans)])
         time.sleep(0.1)
     raise CourseError(
         "the services run, but no trace has reached the receiver; end them with "
         "`course testbed down` and try again"
     )
+
+
+def _is_whole(spans: list[dict[str, Any]]) -> bool:
+    """Whether the root is there and every call has the span of its callee: batches come singly."""
+    ids, parents = ({span[name] for span in spans} for name in ("span_id", "parent_span_id"))
+    calls = {span["span_id"] for span in spans if span["kind"] == "CLIENT"}
+    return _BROWSER in parents and calls <= parents and parents <= ids | {_BROWSER}
 
 
 def _visit(gateway: int) -> str:

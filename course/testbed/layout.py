@@ -77,8 +77,9 @@ class Node:
         return OPERATIONS[self.name]
 
 
-#: CPU cores that a service may use before its utilisation counts as 1.
-CPU_LIMIT = 0.5
+#: CPU cores that a service is given; its utilisation is measured against them. They are few, so
+#: that twenty users a second take the share that the simulator's services take of theirs.
+CPU_LIMIT = 0.1
 
 OPERATIONS: dict[str, str] = {
     "gateway": "HTTP GET", "storefront": "GET /", "search": "GET /search", "cart": "POST /cart",
@@ -115,8 +116,8 @@ _NODES = (
     Node("payment", "app", 5, 28, 28.0, 0.40, 1.2e-3, 3000, 1.0, 64, calls=(
         Edge("payment-provider", "POST /v1/charges", 1.0),
         Edge("orders-db", "POST /payments", 1.0))),
-    Node("catalog-db", "sql", 4, 20, 3.0, 0.55, 1e-4, 800, 0.5, 64, disk_mb=10.0),
-    Node("orders-db", "sql", 4, 60, 3.0, 0.55, 1e-4, 800, 0.5, 64, disk_mb=12.0),
+    Node("catalog-db", "sql", 4, 20, 3.0, 0.55, 1e-4, 800, 0.5, 80, disk_mb=10.0),
+    Node("orders-db", "sql", 4, 60, 3.0, 0.55, 1e-4, 800, 0.5, 80, disk_mb=12.0),
     Node("payment-provider", "third_party", 4, 60, 120.0, 0.50, 4e-3, 2000, 0.7, 64),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ _MB = 1 << 20
 _NOTE = "Delivered by van; call first, ring twice, leave with the neighbour. " * 3
 #: Share of the file that old rows take at rest, as `course.shop.topology` has it.
 _AT_REST = {"catalog-db": 0.54, "orders-db": 0.58, "order-queue": 0.38}
-_KEEP_ROWS = 3000
+_KEEP_ROWS = 1500
 _LEASE_S, _MAX_DELIVERIES = 20.0, 5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, category INTEGER, name TEXT, note TEXT);
-CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, user INTEGER, sku INTEGER, total REAL);
+CREATE TABLE IF NOT EXISTS orders (
+  id TEXT PRIMARY KEY, user INTEGER, sku INTEGER, total REAL, note TEXT);
 CREATE INDEX IF NOT EXISTS orders_user ON orders (user);
-CREATE TABLE IF NOT EXISTS payments (id TEXT PRIMARY KEY, amount REAL);
+CREATE TABLE IF NOT EXISTS payments (id TEXT PRIMARY KEY, amount REAL, note TEXT);
+CREATE TABLE IF NOT EXISTS views (id INTEGER PRIMARY KEY, sku INTEGER, note TEXT);
 CREATE TABLE IF NOT EXISTS stock (sku INTEGER PRIMARY KEY, reserved INTEGER);
 CREATE TABLE IF NOT EXISTS messages (
   id INTEGER PRIMARY KEY, body TEXT, traceparent TEXT, leased REAL DEFAULT 0,
@@ -38,8 +41,8 @@ CREATE TABLE IF NOT EXISTS filler (id INTEGER PRIMARY KEY, data BLOB);
 QUERY_TEXT = {
     "GET /products": "SELECT id, name FROM items WHERE category = ? LIMIT 20",
     "GET /orders": "SELECT id, total FROM orders WHERE user = ? ORDER BY rowid DESC LIMIT 20",
-    "POST /orders": "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)",
-    "POST /payments": "INSERT OR REPLACE INTO payments VALUES (?, ?)",
+    "POST /orders": "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?)",
+    "POST /payments": "INSERT OR REPLACE INTO payments VALUES (?, ?, ?)",
     "POST /stock": "UPDATE stock SET reserved = reserved + 1 WHERE sku = ?",
 }
 
@@ -70,6 +73,7 @@ class Store:
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -256")  # kB: the memory limit is small
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         connection.execute(f"PRAGMA max_page_count = {int(self.node.disk_mb * _MB / size)}")
         return connection
@@ -83,18 +87,31 @@ class Store:
         return found
 
     def _prefill(self) -> None:
+        """Old rows up to the level at rest; those that are purged later included."""
+        if self._watch.execute("SELECT count(*) FROM stock").fetchone()[0]:
+            return  # the file is that of an earlier process
+        keep, note = range(_KEEP_ROWS), _NOTE
+        recent: dict[str, list[tuple[str, Iterable[tuple[Any, ...]]]]] = {
+            "orders-db": [
+                (QUERY_TEXT["POST /orders"], ((f"old-{n}", n, n, 9.5, 2 * note) for n in keep)),
+                (QUERY_TEXT["POST /payments"], ((f"old-{n}", 9.5, note) for n in keep)),
+            ],
+            "catalog-db": [
+                ("INSERT INTO views (sku, note) VALUES (?, ?)", ((n, note) for n in keep))
+            ],
+        }
+        with self._transaction(self._watch):
+            for statement, rows in recent.get(self.node.name, []):
+                self._watch.executemany(statement, rows)
+            self._watch.executemany("INSERT INTO stock VALUES (?, 0)", ((n,) for n in range(2000)))
         used, size = self.usage()
-        wanted = _AT_REST[self.node.name] * size
-        rows = int((wanted - used) / (len(_NOTE) + 34))
+        items = int((_AT_REST[self.node.name] * size - used) / (len(note) + 34))
         with self._transaction(self._watch):
             self._watch.executemany(
                 "INSERT INTO items (category, name, note) VALUES (?, ?, ?)",
-                ((row % 400, f"item {row}", f"{row} {_NOTE}") for row in range(rows)),
+                ((n % 400, f"item {n}", f"{n} {note}") for n in range(items)),
             )
-            self._watch.execute("CREATE INDEX IF NOT EXISTS items_category ON items (category)")
-            self._watch.executemany(
-                "INSERT OR IGNORE INTO stock VALUES (?, 0)", ((sku,) for sku in range(2000))
-            )
+            self._watch.execute("CREATE INDEX items_category ON items (category)")
 
     @contextlib.contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Any:
@@ -155,6 +172,10 @@ class Store:
         rows = self.connection.execute(
             QUERY_TEXT["GET /products"], (int(body.get("sku", 0)) % 400,)
         ).fetchall()
+        self.connection.execute(
+            "INSERT INTO views (sku, note) VALUES (?, ?)", (body.get("sku", 0), _NOTE)
+        )
+        self._purge("views")
         return {"products": len(rows)}
 
     def _orders(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -164,13 +185,13 @@ class Store:
     def _add_order(self, body: dict[str, Any]) -> dict[str, Any]:
         self.connection.execute(
             QUERY_TEXT["POST /orders"],
-            (str(body.get("order")), body.get("user", 0), body.get("sku", 0), 9.5),
+            (str(body.get("order")), body.get("user", 0), body.get("sku", 0), 9.5, 2 * _NOTE),
         )
         self._purge("orders")
         return {"stored": True}
 
     def _add_payment(self, body: dict[str, Any]) -> dict[str, Any]:
-        self.connection.execute(QUERY_TEXT["POST /payments"], (str(body.get("order")), 9.5))
+        self.connection.execute(QUERY_TEXT["POST /payments"], (str(body.get("order")), 9.5, _NOTE))
         self._purge("payments")
         return {"stored": True}
 

@@ -30,7 +30,7 @@ _ALERTS = (
     ("ServiceDown", 'up{job="shop"} == 0', {"role": "cause", "cause": "down"},
      "{{ $labels.service }} does not answer scrapes"),
     ("MemoryLeakPredicted",
-     "predict_linear(shop_memory_utilization[$trend], 600) > 1 and shop_memory_utilization > 0.6",
+     "predict_linear(shop_memory_utilization[$trend], 600) > 1 and shop_memory_utilization > 0.75",
      {"role": "cause", "cause": "memory"},
      "{{ $labels.service }} reaches its memory limit within ten minutes"),
     ("CpuSaturated", "shop_cpu_utilization > 0.7", {"role": "cause", "cause": "cpu"},
@@ -84,7 +84,7 @@ def rule_file(interval: float) -> str:
         for name, expression in metric_queries(interval).items()
         if name != "queue_length"
     ]
-    values = {"trend": f"{max(round(12 * interval), 6)}s"}
+    values = {"trend": f"{max(round(18 * interval), 6)}s"}
     alerting = [
         {
             "alert": name,
