@@ -91,14 +91,14 @@ OPERATIONS: dict[str, str] = {
 
 _NODES = (
     #    name           kind  wrk backlog ms tail error timeout retry MB
-    Node("gateway", "edge", 16, 130, 4.0, 0.45, 2e-4, 5000, 0.1, 72),
+    Node("gateway", "edge", 40, 130, 4.0, 0.45, 2e-4, 5000, 0.1, 72),
     Node("storefront", "app", 4, 90, 22.0, 0.40, 5e-4, 1500, 0.5, 64, calls=(
         Edge("catalog", "GET /products", 1.2),)),
     Node("search", "app", 3, 30, 38.0, 0.55, 1e-3, 1500, 0.5, 64, calls=(
         Edge("catalog", "GET /products", 0.6),)),
     Node("cart", "app", 3, 18, 14.0, 0.40, 6e-4, 1500, 1.0, 64, calls=(
         Edge("inventory", "POST /reserve", 0.5, optional=0.3),)),
-    Node("checkout", "app", 6, 25, 35.0, 0.42, 1.5e-3, 4000, 0.5, 64, calls=(
+    Node("checkout", "app", 10, 25, 35.0, 0.42, 1.5e-3, 4000, 0.5, 64, calls=(
         Edge("inventory", "POST /reserve", 1.0),
         Edge("payment", "POST /authorize", 1.0),
         Edge("orders-db", "POST /orders", 1.0),
@@ -113,7 +113,7 @@ _NODES = (
         Edge("catalog-db", "GET /products", 0.4),)),
     Node("inventory", "app", 3, 20, 10.0, 0.45, 5e-4, 1000, 1.0, 64, calls=(
         Edge("orders-db", "POST /stock", 1.0),)),
-    Node("payment", "app", 5, 28, 28.0, 0.40, 1.2e-3, 3000, 1.0, 64, calls=(
+    Node("payment", "app", 8, 28, 28.0, 0.40, 1.2e-3, 3000, 1.0, 64, calls=(
         Edge("payment-provider", "POST /v1/charges", 1.0),
         Edge("orders-db", "POST /payments", 1.0))),
     Node("catalog-db", "sql", 4, 20, 3.0, 0.55, 1e-4, 800, 0.5, 80, disk_mb=10.0),
