@@ -169,6 +169,9 @@ def _add_testbed(commands: Any) -> None:
     record.add_argument("--faults", type=_positive, help="by default one in ten minutes")
     record.add_argument("--plan", type=Path, help="a plan as JSON instead of a random one")
     record.add_argument("--rate", type=float, default=20.0, help="mean arrivals a second (20)")
+    record.add_argument(
+        "--interval", type=_seconds, default=5.0, help="seconds between scrapes (5)"
+    )
     record.add_argument("--stack", choices=["auto", "real", "embedded"], default="auto")
 
     compare = _add(
@@ -443,6 +446,7 @@ def _testbed_record(args: argparse.Namespace) -> int:
     files = record.record(
         args.target, steps, args.minutes, folder.with_name(f"{folder.name}-record"),
         how=how, rate=args.rate, stack=args.stack,
+        interval=args.interval,
     )  # fmt: skip
     for file in files:
         print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")

@@ -56,6 +56,7 @@ The shop as real processes (`course testbed`), recorded while it was broken on p
   up to a bound, and some of the rest; `weight` says how many traces a kept one stands for.
 - **logs:** the simulator's columns. Failures and warnings; one success in twenty.
 - **events:** the change log, restarts and out-of-memory kills. **alerts:** what the alert manager sent.
+- **surges:** harmless bursts of demand: start, end, kind, size.
 - **truth:** start, end, kind, root_service, severity. {len(truth)} faults: {faults or "none"}.
 - **How made:** {facts["how"]}. Real processes: the same command gives other numbers of the same kind.
 - **Versions:** {", ".join(versions)}.

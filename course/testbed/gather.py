@@ -52,7 +52,7 @@ def gather(
     Returns
     -------
     dict of DataFrame
-        metrics, raw, logs, traces, events, alerts, truth.
+        metrics, raw, logs, traces, events, alerts, surges, truth.
     """
     monitoring = Monitoring(state)
     ask(state["receiver"], "/flush", {}, timeout=60)
@@ -66,6 +66,7 @@ def gather(
         "logs": kept_logs(logs),
         "events": _events(folder, begin, end),
         "alerts": _alerts(folder, begin, end),
+        "surges": _surges(folder, end),
         "truth": truth(folder, end),
     }
 
@@ -163,6 +164,16 @@ def truth(folder: Path, end: pd.Timestamp) -> pd.DataFrame:
     path = folder / "truth.json"
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     table = pd.DataFrame(rows, columns=["start", "end", "kind", "root_service", "severity"])
+    for name in ("start", "end"):
+        table[name] = _times(table[name])
+    table["end"] = table["end"].clip(upper=end)
+    return table
+
+
+def _surges(folder: Path, end: pd.Timestamp) -> pd.DataFrame:
+    """Harmless surges: start, end, kind, size."""
+    rows = read_lines(folder / "surges.jsonl")
+    table = pd.DataFrame(rows, columns=["start", "end", "kind", "size"])
     for name in ("start", "end"):
         table[name] = _times(table[name])
     table["end"] = table["end"].clip(upper=end)

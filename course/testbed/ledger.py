@@ -21,7 +21,7 @@ class Ledger:
     Notes
     -----
     ``truth.json`` holds the faults, ``events.jsonl`` the change log (kinds "deploy", "flag",
-    "scale") and what the supervisor did ("restart", "oom"), ``notifications.jsonl`` what the
+    "scale") and what the supervisor did ("restart", "oom"), ``surges.jsonl`` harmless surges, ``notifications.jsonl`` what the
     alert manager sent. Times are Unix seconds.
     """
 
@@ -35,6 +35,13 @@ class Ledger:
         self._append(
             "events.jsonl",
             {"time": time.time(), "kind": kind, "service": service, "detail": detail},
+        )
+
+    def surge(self, kind: str, seconds: float, size: float) -> None:
+        """Append a harmless surge; like a fault it is no part of what an operator sees."""
+        now = time.time()
+        self._append(
+            "surges.jsonl", {"start": now, "end": now + seconds, "kind": kind, "size": size}
         )
 
     def notification(self, content: dict[str, Any]) -> None:

@@ -85,7 +85,7 @@ def _play(state: Mapping[str, Any], steps: list[Step], minutes: float, rate: flo
     """Play the plan in real time; False if it was interrupted."""
     ask_supervisor(state, "/load", {"rate": rate, "day_minutes": minutes, "hour": 6.0})
     begin, waiting = time.monotonic(), list(steps)
-    with tqdm(total=round(minutes * 60), unit="s", bar_format=_BAR) as bar:
+    with tqdm(total=round(minutes * 60), bar_format=_BAR, disable=None) as bar:
         try:
             while (age := time.monotonic() - begin) < minutes * 60:
                 while waiting and waiting[0].at <= age:

@@ -325,7 +325,7 @@ class Supervisor:
         if "rate" in order:
             self._load_order = {k: order[k] for k in ("rate", "day_minutes") if k in order}
         if surge := order.get("surge"):
-            self.ledger.event("surge", "gateway", f"{surge['kind']} for {surge['seconds']:g} s")
+            self.ledger.surge(surge["kind"], surge["seconds"], surge["size"])
         return answer
 
     def _change(self, order: dict[str, Any]) -> dict[str, Any]:
