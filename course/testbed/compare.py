@@ -29,10 +29,11 @@ EFFECTS: dict[str, tuple[float, float]] = {
     "disk_utilization": (0.05, 0.05),
 }
 _SPREADS = 2.0  # and at least this many standard deviations of the time before
+_HALF = 0.5
 
 
-def directions(before: pd.DataFrame, during: pd.DataFrame) -> pd.Series:
-    """Say how each signal moves.
+def strengths(before: pd.DataFrame, during: pd.DataFrame) -> pd.Series:
+    """Say how far each signal moves, in units of the smallest move that counts.
 
     Parameters
     ----------
@@ -42,16 +43,16 @@ def directions(before: pd.DataFrame, during: pd.DataFrame) -> pd.Series:
     Returns
     -------
     Series
-        1 (up), -1 (down) or 0 (stays) by (service, metric); NaN where one side has no value.
-        The level is the median; of queues, errors and memory, whose faults come in bursts or
-        end in a restart, the 75th percentile.
+        Signed, by (service, metric); NaN where one side has no value. The level is the median; of
+        queues, errors and memory, whose faults come in bursts or end in a restart, the 75th
+        percentile.
 
     Examples
     --------
     >>> columns = pd.MultiIndex.from_tuples([("cart", "latency_p50_ms")])
-    >>> quiet = pd.DataFrame([[20.0], [21.0], [19.0]], columns=columns)
-    >>> int(directions(quiet, 3 * quiet).iloc[0])
-    1
+    >>> quiet = pd.DataFrame([[20.0], [20.0], [20.0]], columns=columns)
+    >>> float(strengths(quiet, 2 * quiet).iloc[0])
+    4.0
     """
     bursts = before.columns.get_level_values(1).isin(
         ["error_ratio", "queue_length", "memory_utilization"]
@@ -65,14 +66,32 @@ def directions(before: pd.DataFrame, during: pd.DataFrame) -> pd.Series:
     least = pd.Series(
         {c: max(EFFECTS[c[1]][0], EFFECTS[c[1]][1] * abs(was[c])) for c in before.columns}
     )
-    change = is_now - was
-    moved = (change.abs() > least) & (change.abs() > _SPREADS * spread.fillna(0.0))
-    found = np.sign(change).where(moved, 0.0)
-    return found.where(was.notna() & is_now.notna())
+    return (is_now - was) / np.maximum(least, _SPREADS * spread.fillna(0.0))
+
+
+def directions(strength: pd.Series) -> pd.Series:
+    """Directions of moves: 1 (up), -1 (down), 0 (stays: less than 1 in strength)."""
+    return np.sign(strength).where(strength.abs() >= 1, 0.0).where(strength.notna())
+
+
+def agree(one: float, other: float) -> bool:
+    """Whether two strengths say the same.
+
+    They do if their directions are equal, or if they point the same way and the weaker is at
+    least half of what counts: a move just below the limit is no disagreement with one just above.
+
+    Examples
+    --------
+    >>> agree(1.1, 0.9), agree(3.0, 0.1), agree(2.0, -2.0), agree(0.2, -0.3)
+    (True, False, False, True)
+    """
+    if abs(one) < 1 and abs(other) < 1:
+        return True
+    return one * other > 0 and min(abs(one), abs(other)) >= _HALF
 
 
 def in_recording(metrics: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Directions of every fault of a recording.
+    """How far every signal moves in each fault of a recording.
 
     Parameters
     ----------
@@ -98,12 +117,12 @@ def in_recording(metrics: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
         before = metrics.loc[quiet : fault.start]
         during = metrics.loc[fault.start + (fault.end - fault.start) / 4 : fault.end]
         if len(before) >= 2 and len(during) >= 2:
-            found[number] = directions(before, during)
+            found[number] = strengths(before, during)
     return pd.DataFrame(found).T
 
 
 def in_simulator(kind: str, service: str, severity: float) -> pd.Series:
-    """Directions of one fault in the simulator: what most of several seeds say.
+    """How far every signal moves in the simulator: the median of several seeds.
 
     Returns
     -------
@@ -120,7 +139,7 @@ def in_simulator(kind: str, service: str, severity: float) -> pd.Series:
     for recording in simulate_many(scenarios):
         metrics = recording.metrics[list(NODES)]
         before = metrics.iloc[_BEFORE - 20 : _BEFORE]
-        found.append(directions(before, metrics.iloc[_BEFORE + _LENGTH // 4 :]))
+        found.append(strengths(before, metrics.iloc[_BEFORE + _LENGTH // 4 :]))
     return pd.concat(found, axis=1).median(axis=1)
 
 
@@ -142,10 +161,11 @@ def compare(metrics: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
         simulated = in_simulator(str(fault.kind), str(fault.root_service), float(fault.severity))
         for service, metric in recorded.columns:
             here, there = recorded.loc[number, (service, metric)], simulated[service, metric]
-            if np.isnan(here) or np.isnan(there) or (here == 0 and there == 0):
+            if np.isnan(here) or np.isnan(there) or max(abs(here), abs(there)) < 1:
                 continue
+            moves = directions(pd.Series([here, there])).astype(int)
             rows.append([number, fault.kind, fault.root_service, fault.severity, service, metric,
-                         int(here), int(there), here == there])  # fmt: skip
+                         moves[0], moves[1], agree(here, there)])  # fmt: skip
     names = ["fault", "kind", "root_service", "severity", "service", "metric", "testbed",
              "simulator", "agree"]  # fmt: skip
     return pd.DataFrame(rows, columns=names)

@@ -42,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, type(self).handle_order(self.path, order))
         except (ValueError, TypeError, KeyError) as error:
             self._answer(400, {"error": str(error.args[0] if error.args else error)})
+        except Exception as error:  # the other side must get an answer, whatever went wrong
+            self._answer(500, {"error": f"{type(error).__name__}: {error}"})
 
     def _answer(self, code: int, content: dict[str, Any]) -> None:
         data = json.dumps(content).encode()

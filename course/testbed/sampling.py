@@ -32,10 +32,13 @@ def kept_traces(spans: pd.DataFrame) -> pd.DataFrame:
     """
     if spans.empty:
         return pd.DataFrame(columns=TRACE_COLUMNS)
-    by_trace = spans.groupby("trace_id", sort=True).agg(
-        errors=("status", lambda status: bool((status == "ERROR").any())),
-        duration=("duration_ms", "max"),
-        size=("kind", lambda kind: int(kind.isin(_SERVED).sum())),
+    by_trace = (
+        spans.assign(
+            error=spans["status"] == "ERROR",
+            own=spans["kind"].isin(_SERVED),
+        )
+        .groupby("trace_id", sort=True)
+        .agg(errors=("error", "any"), duration=("duration_ms", "max"), size=("own", "sum"))
     )
     slow = by_trace["duration"] >= by_trace["duration"].quantile(1 - _SLOW_SHARE)
     bad = by_trace["errors"] | slow

@@ -33,6 +33,7 @@ from course.testbed.stack.process import Stack
 _MB = 1 << 20
 _READY_S = 20.0
 _TICK_S = 0.2
+_LOAD_AWAY = "the load generator is being started again; ask once more in a second"
 _RESTART_PAUSES_S = (0.3, 0.3, 1.0, 2.0, 5.0)
 
 
@@ -225,8 +226,11 @@ class Supervisor:
 
     def _tell_load(self, order: dict[str, Any]) -> dict[str, Any]:
         if not self.load.ports:
-            raise ValueError("the load generator is being started again; ask once more")
-        return ask(self.load.ports["port"], "/", order, token=self.token)
+            raise ValueError(_LOAD_AWAY)
+        try:
+            return ask(self.load.ports["port"], "/", order, token=self.token)
+        except OSError:
+            raise ValueError(_LOAD_AWAY) from None
 
     # --- orders ---------------------------------------------------------------------------------
 
@@ -260,8 +264,14 @@ class Supervisor:
             "stack": self.stack.kind,
             "processes": rows,
             "faults": list(self._faults.values()),
-            "load": self._tell_load({}) if self.load.ports else {},
+            "load": self._load_state(),
         }
+
+    def _load_state(self) -> dict[str, Any]:
+        try:
+            return self._tell_load({})
+        except ValueError:
+            return {}
 
     def _begin_fault(self, order: dict[str, Any]) -> dict[str, Any]:
         kind, service = str(order.get("kind")), str(order.get("service") or "")

@@ -93,7 +93,7 @@ def _memory_leak(c: Condition, t: Trouble, now: float, service: str) -> None:
 
 
 def _slow_query(c: Condition, t: Trouble, now: float, service: str) -> None:
-    c.scan += t.severity
+    c.scan += 0.6 * t.severity
 
 
 def _pool_exhaustion(c: Condition, t: Trouble, now: float, service: str) -> None:
@@ -185,7 +185,7 @@ def condition(service: str, troubles: Iterable[Trouble], now: float) -> Conditio
     --------
     >>> trouble = Trouble("slow_query", "orders-db", 0.5, begin=0, seconds=60, since=0)
     >>> condition("orders-db", [trouble], now=30).scan
-    0.5
+    0.3
     >>> condition("orders-db", [trouble], now=61).scan
     0.0
     """
