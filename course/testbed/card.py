@@ -40,12 +40,16 @@ def write_card(target: Path, parts: Mapping[str, pd.DataFrame], facts: Mapping[s
     versions = [f"Python {platform.python_version()}", str(facts["monitoring"])]
     versions += [f"{name} {version(name)}" for name in _PACKAGES]
     sizes = ", ".join(f"{name} {len(table):,}" for name, table in parts.items())
+    index = metrics.index
+    time = "too short for a row of metrics"
+    if len(index):
+        time = f"{index[0]:%Y-%m-%d %H:%M:%S} to {index[-1]:%H:%M:%S} UTC, {len(index):,} rows"
     state = "" if facts["whole"] else " The recording was interrupted before its end."
     text = f"""# {target.name}
 
 The shop as real processes (`course testbed`), recorded while it was broken on purpose.{state}
 
-- **Time:** {metrics.index[0]:%Y-%m-%d %H:%M:%S} to {metrics.index[-1]:%H:%M:%S} UTC, {len(metrics):,} rows,
+- **Time:** {time},
   one every 15 seconds. One day of load passes in the {facts["minutes"]:g} minutes; {facts["rate"]:g} users a
   second on average.
 - **Parts and rows:** {sizes}.

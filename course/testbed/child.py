@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -112,12 +113,13 @@ class Child:
                     continue
 
     def wait(self, deadline: float) -> None:
-        """Wait until it is gone; after the deadline kill it with all of its session."""
-        try:
+        """Wait until it is gone; after the deadline kill it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(max(deadline - time.monotonic(), 0.01))
-        except subprocess.TimeoutExpired:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
-            self.process.wait()
+        self.kill_group()
+
+    def kill_group(self) -> None:
+        """End it and what it has started: a guard that was killed may leave its program."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()

@@ -43,6 +43,38 @@ def up(folder: Path, *, stack: str = "auto", interval: float = 5.0, foreground: 
         One runs already, or something did not start; then nothing is left.
     """
     begin = time.monotonic()
+    with _started(folder, stack, interval) as process:
+        if not quiet:
+            _show(folder, time.monotonic() - begin)
+        if foreground:
+            if not quiet:
+                print("Ctrl-C ends it", flush=True)
+            process.wait()
+            return
+        assert process.stdin
+        process.stdin.write(b"detach\n")
+        process.stdin.flush()
+
+
+@contextlib.contextmanager
+def attached(
+    folder: Path, *, stack: str = "auto", interval: float = 5.0
+) -> Iterator[dict[str, Any]]:
+    """Run a testbed for as long as the block lasts; it ends with this process, however that ends.
+
+    Yields
+    ------
+    dict
+        The state of the run.
+    """
+    with _started(folder, stack, interval):
+        yield rundir.read_state(folder)
+        down(folder)
+
+
+@contextlib.contextmanager
+def _started(folder: Path, stack: str, interval: float) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisor that is ready, and ends with the block unless it is told to detach."""
     if rundir.is_running(folder):
         raise CourseError(
             f"a testbed runs already in {folder}; see `course testbed status`, "
@@ -55,20 +87,12 @@ def up(folder: Path, *, stack: str = "auto", interval: float = 5.0, foreground: 
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, rundir.MARK: str(folder)}, start_new_session=True,
     )  # fmt: skip
-    assert process.stdin and process.stdout
+    assert process.stdin
     with _ended_unless_released(process):
         process.stdin.write(json.dumps(config).encode() + b"\n")
         process.stdin.flush()
         _wait_until_ready(process)
-        if not quiet:
-            _show(folder, time.monotonic() - begin)
-        if foreground:
-            if not quiet:
-                print("Ctrl-C ends it", flush=True)
-            process.wait()
-            return
-        process.stdin.write(b"detach\n")
-        process.stdin.flush()
+        yield process
 
 
 @contextlib.contextmanager

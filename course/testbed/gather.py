@@ -17,6 +17,7 @@ from course.testbed.control import ask
 from course.testbed.layout import NODES
 from course.testbed.ledger import read_lines
 from course.testbed.query import Monitoring
+from course.testbed.receiver import LOG_COLUMNS, SPAN_COLUMNS
 from course.testbed.sampling import kept_logs, kept_traces
 from course.testbed.stack.rules import metric_queries
 
@@ -133,8 +134,6 @@ def _rows(
         inside = table[column].between(begin.value, end.value)
         tables.append(table[inside])
     if not tables:
-        from course.testbed.receiver import LOG_COLUMNS, SPAN_COLUMNS
-
         return pd.DataFrame(columns=list(SPAN_COLUMNS if name == "spans" else LOG_COLUMNS))
     return pd.concat(tables, ignore_index=True)
 

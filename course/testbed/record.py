@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from course.errors import CourseError
 from course.shop.surges import SURGES
-from course.testbed import commands, gather, rundir
+from course.testbed import commands, gather
 from course.testbed.card import write_card
 from course.testbed.control import ask_supervisor
 from course.testbed.plan import Step
@@ -65,20 +65,16 @@ def record(
             f"{len(late)} steps of the plan end after {minutes:g} minutes, the first is "
             f"{late[0].what} at {late[0].at:g} s; record longer, or shorten the plan"
         )
-    commands.up(folder, stack=stack, interval=interval, quiet=True)
-    try:
-        state = rundir.read_state(folder)
+    with commands.attached(folder, stack=stack, interval=interval) as state:
         begin = pd.Timestamp.now("UTC").ceil("s")
         whole = _play(state, steps, minutes, rate)
         end = pd.Timestamp.now("UTC").floor("s")
-        print("gathering what was seen", flush=True)
+        print("gathering what was seen; Ctrl-C now would give it up", flush=True)
         parts = gather.gather(state, folder, begin, end, interval)
         facts = {"how": how, "minutes": minutes, "rate": rate, "interval": interval,
                  "whole": whole, "monitoring": gather.monitoring_name(state)}  # fmt: skip
-        files = gather.write(target, parts)
-        return [*files, write_card(target, parts, facts)]
-    finally:
-        commands.down(folder)
+    files = gather.write(target, parts)
+    return [*files, write_card(target, parts, facts)]
 
 
 def _play(state: Mapping[str, Any], steps: list[Step], minutes: float, rate: float) -> bool:
@@ -90,8 +86,11 @@ def _play(state: Mapping[str, Any], steps: list[Step], minutes: float, rate: flo
             while (age := time.monotonic() - begin) < minutes * 60:
                 while waiting and waiting[0].at <= age:
                     step = waiting.pop(0)
-                    _carry_out(state, step)
                     tqdm.write(f"{age / 60:6.1f} min  {_said(step)}")
+                    try:
+                        _carry_out(state, step)
+                    except CourseError as error:  # one step less is no reason to lose the rest
+                        tqdm.write(f"            not done: {error}")
                 bar.update(int(age) - bar.n)
                 time.sleep(0.2)
         except KeyboardInterrupt:

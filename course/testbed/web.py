@@ -10,6 +10,7 @@ import socket
 import socketserver
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
@@ -77,8 +78,12 @@ class Pool:
         while True:
             item = self._next()
             self.busy.change(+1)
-            with contextlib.suppress(Exception):  # a worker outlives what it runs
+            try:
                 self._run(item)
+            except OSError:
+                pass  # the caller hung up
+            except Exception:  # a worker outlives what it runs
+                traceback.print_exc()
             self.busy.change(-1)
 
     def _next(self) -> Any:
@@ -148,13 +153,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        length = min(int(self.headers.get("Content-Length") or 0), _MAX_BODY)
-        body = json.loads(self.rfile.read(length) or b"{}")
+        try:
+            length = min(int(self.headers.get("Content-Length") or 0), _MAX_BODY)
+            body = json.loads(self.rfile.read(max(length, 0)) or b"{}")
+            if not isinstance(body, dict):
+                raise ValueError("the body is no JSON object")
+        except (ValueError, RecursionError) as error:
+            self._send(400, {"error": f"not understood: {error}"})
+            return
         operation = f"{self.command} {self.path}"
         headers = {name.lower(): value for name, value in self.headers.items()}
         code, answer = self.server.serve(operation, headers, body, self.arrived_at)
         if code == 0:  # a lost connection: the caller sees it closed without an answer
             return
+        self._send(code, answer)
+
+    def _send(self, code: int, answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode()
         with contextlib.suppress(OSError):  # the caller gave up
             self.send_response(code)

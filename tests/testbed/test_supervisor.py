@@ -68,6 +68,19 @@ def test_up_killed_half_way_leaves_nothing(folder: Path) -> None:
     assert not rundir.is_running(folder)
 
 
+def test_a_recording_killed_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "record", "--minutes", "5", "--faults", "1", "--run", str(folder),
+         str(tmp_path / "set")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    running = folder.with_name("run-record")
+    eventually(lambda: (running / "state.json").exists(), 15, "its testbed runs")
+    process.kill()
+    process.wait()
+    _gone(running)
+    eventually(lambda: not running.exists(), 5, "its folder is gone")
+
+
 def test_ctrl_c_ends_a_run_in_the_foreground(folder: Path) -> None:
     process = subprocess.Popen(
         [*PROGRAM, "up", "--foreground", "--run", str(folder)],
@@ -115,8 +128,10 @@ def test_orders_need_the_token(shop: Shop) -> None:
         ask(admin, "/control", {"troubles": []}, token="guess")
 
 
-@pytest.mark.parametrize("name", ["search", "receiver", "load"])
+@pytest.mark.parametrize("name", ["search", "receiver", "load", "prometheus"])
 def test_a_killed_process_is_started_again_and_the_shop_goes_on(shop: Shop, name: str) -> None:
+    if name == "prometheus" and shop.state["stack"] == "embedded":
+        name = "monitoring"
     before = {row["name"]: row for row in shop.ask("/status")["processes"]}
     os.kill(before[name]["pid"], signal.SIGKILL)
 

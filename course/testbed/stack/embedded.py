@@ -18,8 +18,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
+import pandas as pd
 
 from course.telemetry.prometheus import EvaluationError, RuleFileError, evaluate, load_rules
+from course.telemetry.prometheus.series import parse_series_name
 from course.telemetry.prometheus.vectors import Vector
 from course.testbed import lifeline
 from course.testbed.control import ask
@@ -29,6 +31,7 @@ from course.testbed.stack.samples import Samples, evaluate_at, scrape_all
 
 _KEEP_S = 4 * 3600
 _RULE_WINDOW_S = 600
+_EVALUATED = pd.Timedelta(seconds=_RULE_WINDOW_S / 2)  # long enough for every `for` and trend
 _MAX_STEPS = 11_000  # as many points of a series as Prometheus gives at most
 SEMANTICS = "2"
 
@@ -65,11 +68,13 @@ class Monitoring:
             return
         history = evaluate(
             self.rules, frame, interval=f"{round(self.interval * 1000)}ms", semantics=SEMANTICS,
-            missing="stale", start=max(frame.index[0], frame.index[-1] - _window()),
+            missing="stale", start=max(frame.index[0], frame.index[-1] - _EVALUATED),
             end=frame.index[-1],
         )  # fmt: skip
         last = history.recorded.iloc[-1].dropna()
-        self.recorded.add(now_ms, {_labels(name): float(last[name]) for name in last.index})
+        self.recorded.add(
+            now_ms, {parse_series_name(name): float(last[name]) for name in last.index}
+        )
         self.alerts = [
             {"labels": alert.labels, "state": "firing" if alert.firing[-1] else "pending",
              "activeAt": int(alert.active_at[-1]) / 1000}
@@ -94,18 +99,6 @@ class Monitoring:
             for alert in self.alerts
             if alert["state"] == "firing"
         ]  # fmt: skip
-
-
-def _window() -> Any:
-    import pandas as pd
-
-    return pd.Timedelta(seconds=_RULE_WINDOW_S / 2)
-
-
-def _labels(name: str) -> Any:
-    from course.telemetry.prometheus.series import parse_series_name
-
-    return parse_series_name(name)
 
 
 class _Api(BaseHTTPRequestHandler):

@@ -21,6 +21,7 @@ from course.telemetry.prometheus.series import (
     Block,
     Labels,
     Storage,
+    format_series_name,
     make_labels,
 )
 from course.telemetry.prometheus.vectors import Vector
@@ -35,7 +36,7 @@ def parse_text(text: str, extra: Mapping[str, str]) -> dict[Labels, float]:
     {(('__name__', 'x_total'), ('code', '200'), ('job', 'shop')): 3.0}
     """
     return {
-        make_labels({"__name__": sample.name, **sample.labels, **extra}): sample.value
+        make_labels({"__name__": sample.name, **sample.labels, **extra}): float(sample.value)
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -96,8 +97,6 @@ class Samples:
 
     def frame(self, since_ms: int) -> pd.DataFrame:
         """The samples as the rule evaluator takes them: UTC times down, series across."""
-        from course.telemetry.prometheus.series import format_series_name
-
         storage = self.storage(since_ms)
         if not storage.blocks:
             return pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC"))
