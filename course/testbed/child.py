@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+GUARD = "course.testbed.guard"
+
 
 class Child:
     """A process that reads one line of JSON, answers with one, and ends with its lifeline.
@@ -114,12 +116,15 @@ class Child:
 
     def wait(self, deadline: float) -> None:
         """Wait until it is gone; after the deadline kill it."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self.process.wait(max(deadline - time.monotonic(), 0.01))
-        self.kill_group()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.kill_program()
 
-    def kill_group(self) -> None:
-        """End it and what it has started: a guard that was killed may leave its program."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+    def kill_program(self) -> None:
+        """End what a guard has started and left behind, should the guard itself have been killed."""
+        if self.module == GUARD:  # the program is in the session that its guard led
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)

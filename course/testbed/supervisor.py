@@ -194,7 +194,7 @@ class Supervisor:
             elif now >= self._due[name]:
                 code = child.process.returncode
                 child.cut()
-                child.kill_group()
+                child.kill_program()
                 self._start_again(child)
                 del self._due[name]
                 self.ledger.event("restart", name, f"ended with {code}, started again")

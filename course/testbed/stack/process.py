@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from course._files import write_atomic
-from course.testbed.child import Child
+from course.testbed.child import GUARD, Child
 from course.testbed.stack import rules
 
 #: Debian's package puts a prefix before Alertmanager's name.
@@ -114,7 +114,7 @@ class Stack:
         )  # fmt: skip
 
     def _guard(self, name: str, port: int, *argv: str) -> None:
-        self._run(name, "course.testbed.guard", {"argv": argv, "port": port})
+        self._run(name, GUARD, {"argv": argv, "port": port})
 
     def _run(self, name: str, module: str, config: dict[str, Any]) -> None:
         child = self._make_child(name, module, config)
