@@ -60,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(
         prog="course",
-        description="The AIOps course. Students: lab, check, progress, data. "
+        description="The AIOps course. Students: lab, check, progress, data, testbed. "
         "Instructors, in a checkout: build, audit, grade, bundle.",
         epilog="`course COMMAND --help` shows options and examples.",
     )
@@ -91,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_workspace(progress)
 
     _add_data(commands)
+    _add_testbed(commands)
     _add_instructor(commands)
     return parser
 
@@ -110,6 +111,85 @@ def _add_data(commands: Any) -> None:
         actions, "verify", _data_verify, "check the embedded data's hashes", ["course data verify"]
     )
     _add(actions, "build", _data_build, "record the embedded data again", ["course data build"])
+
+
+def _add_testbed(commands: Any) -> None:
+    testbed = _add(
+        commands, "testbed", None, "run the shop as real processes, with load, faults and telemetry",
+        ["course testbed up", "course testbed load --rate 20",
+         "course testbed fault slow_query orders-db --seconds 120", "course testbed down"],
+    )  # fmt: skip
+    actions = testbed.add_subparsers(title="actions", metavar="ACTION", required=True)
+    up = _add(
+        actions, "up", _testbed_up, "start the shop and return once it is ready",
+        ["course testbed up", "course testbed up --foreground",
+         "course testbed up --stack embedded --interval 2"],
+    )  # fmt: skip
+    up.add_argument(
+        "--stack", choices=["auto", "real", "embedded"], default="auto",
+        help="Prometheus and Alertmanager, or what the course brings (auto: the real ones if there)",
+    )  # fmt: skip
+    up.add_argument("--interval", type=_seconds, default=5.0, help="seconds between scrapes (5)")
+    up.add_argument("--foreground", action="store_true", help="stay; Ctrl-C ends everything")
+
+    load = _add(
+        actions, "load", _testbed_load, "let users arrive",
+        ["course testbed load --rate 20", "course testbed load --rate 20 --day-minutes 60",
+         "course testbed load --surge flash_sale --seconds 120", "course testbed load --rate 0"],
+    )  # fmt: skip
+    load.add_argument("--rate", type=float, default=20.0, help="mean arrivals a second (20)")
+    load.add_argument(
+        "--day-minutes", type=float, default=0.0,
+        help="minutes in which a day passes; by default the rate is constant",
+    )  # fmt: skip
+    load.add_argument("--surge", help="lay a harmless surge over what arrives: flash_sale, …")
+    load.add_argument("--seconds", type=_seconds, default=120.0, help="length of the surge (120)")
+    load.add_argument("--size", type=float, default=1.0, help="size of the surge (1.0)")
+
+    fault = _add(
+        actions, "fault", _testbed_fault, "break something, or list what can be broken",
+        ["course testbed fault", "course testbed fault memory_leak cart --severity 0.8",
+         "course testbed fault third_party_outage --seconds 60", "course testbed fault --heal"],
+    )  # fmt: skip
+    fault.add_argument("kind", nargs="?", help="without one all kinds are listed")
+    fault.add_argument("service", nargs="?", help="where it strikes; by default the first it can")
+    fault.add_argument("--severity", type=float, default=0.6, help="above 0, up to 1 (0.6)")
+    fault.add_argument("--seconds", type=_seconds, default=120.0, help="how long (120)")
+    fault.add_argument("--heal", action="store_true", help="end all faults")
+
+    record = _add(
+        actions, "record", _testbed_record, "record a data set: play faults, gather what was seen",
+        ["course testbed record --minutes 130 --seed 7 data/testbed-incidents",
+         "course testbed record --minutes 15 --faults 5 /tmp/try",
+         "course testbed record --minutes 20 --plan plan.json /tmp/try"],
+    )  # fmt: skip
+    record.add_argument("target", type=Path, help="folder and name of the set")
+    record.add_argument("--minutes", type=float, default=130.0, help="length (130)")
+    record.add_argument("--seed", type=int, default=7, help="of the plan (7)")
+    record.add_argument("--faults", type=_positive, help="by default one in ten minutes")
+    record.add_argument("--plan", type=Path, help="a plan as JSON instead of a random one")
+    record.add_argument("--rate", type=float, default=20.0, help="mean arrivals a second (20)")
+    record.add_argument(
+        "--interval", type=_seconds, default=5.0, help="seconds between scrapes (5)"
+    )
+    record.add_argument("--stack", choices=["auto", "real", "embedded"], default="auto")
+
+    compare = _add(
+        actions, "compare", _testbed_compare, "set a recording beside the simulator",
+        ["course testbed compare data/testbed-incidents"],
+    )  # fmt: skip
+    compare.add_argument("target", type=Path, help="folder and name of the recording")
+
+    status = _add(actions, "status", _testbed_status, "show what runs", ["course testbed status"])
+    down = _add(actions, "down", _testbed_down, "end everything", ["course testbed down"])
+    for parser in (up, load, fault, record, status, down):
+        parser.add_argument(
+            "--run",
+            type=Path,
+            metavar="DIR",
+            dest="run_folder",
+            help="run folder; by default one of your own",
+        )
 
 
 def _add_instructor(commands: Any) -> None:
@@ -181,6 +261,13 @@ def _port(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"{value} is no port; take one from 1 to 65535")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.2 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} seconds is not between 0.2 and 86400")
     return value
 
 
@@ -293,6 +380,108 @@ def _data_build(args: argparse.Namespace) -> int:
     from course.shop import record
 
     return record.main([])
+
+
+# --- the testbed ------------------------------------------------------------------------------
+
+
+def _testbed(args: argparse.Namespace) -> tuple[Any, Path]:
+    """The testbed's commands and its run folder."""
+    if os.name != "posix":
+        raise CourseError(
+            "the testbed needs Linux or macOS; the recordings are in `course data list`"
+        )
+    for package in ("prometheus_client", "opentelemetry", "psutil"):
+        if importlib.util.find_spec(package) is None:
+            raise CourseError(
+                "the testbed needs more packages; install them with "
+                "`pip install 'aiops-course[testbed]'`"
+            )
+    from course.testbed import commands, rundir
+
+    return commands, (args.run_folder or rundir.default_folder()).expanduser().absolute()
+
+
+def _testbed_up(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    commands.up(folder, stack=args.stack, interval=args.interval, foreground=args.foreground)
+    return OK
+
+
+def _testbed_load(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    print(
+        commands.set_load(folder, args.rate, args.day_minutes, args.surge, args.seconds, args.size)
+    )
+    return OK
+
+
+def _testbed_fault(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    if args.heal:
+        print(commands.heal(folder))
+    elif args.kind:
+        print(commands.begin_fault(folder, args.kind, args.service, args.severity, args.seconds))
+    else:
+        from course.testbed.troubles import KINDS
+
+        rows = [(kind, ", ".join(KINDS[kind].services)) for kind in KINDS]
+        _print_table(("kind", "services"), rows)
+    return OK
+
+
+def _testbed_record(args: argparse.Namespace) -> int:
+    _, folder = _testbed(args)
+    from course.testbed import plan, record
+
+    faults = args.faults or max(round(args.minutes / 10), 1)
+    if args.plan:
+        steps, how = plan.load(args.plan), "a given plan"
+    else:
+        steps = plan.draw(args.minutes, args.seed, faults)
+        how = (
+            f"`course testbed record --minutes {args.minutes:g} --seed {args.seed} "
+            f"--faults {faults} --rate {args.rate:g}`"
+        )
+    files = record.record(
+        args.target, steps, args.minutes, folder.with_name(f"{folder.name}-record"),
+        how=how, rate=args.rate, stack=args.stack,
+        interval=args.interval,
+    )  # fmt: skip
+    for file in files:
+        print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
+    return OK
+
+
+def _testbed_compare(args: argparse.Namespace) -> int:
+    from course.testbed import compare
+
+    print(compare.report(args.target))
+    return OK
+
+
+def _testbed_status(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    status = commands.status(folder)
+    rows = [
+        (row["name"], "runs" if row["running"] else "is started again", str(row["pid"]),
+         f"{row['memory_mb']} MB", str(row["starts"]))
+        for row in status["processes"]
+    ]  # fmt: skip
+    _print_table(("process", "state", "pid", "memory", "starts"), rows)
+    load = status["load"]
+    outcomes = ", ".join(f"{n} {name}" for name, n in load.get("outcomes", {}).items()) or "none"
+    print(f"\nload: {load.get('rate', 0):g} users a second; visits so far: {outcomes}")
+    print(f"monitoring: {status['stack']}")
+    for fault in status["faults"]:
+        print(f"fault: {fault['kind']} at {fault['root_service']}, severity {fault['severity']:g}")
+    return OK
+
+
+def _testbed_down(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    print("ended" if commands.down(folder) else "no testbed runs")
+    return OK
 
 
 # --- instructors ------------------------------------------------------------------------------

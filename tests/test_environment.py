@@ -32,7 +32,12 @@ def _named(lines: list[str]) -> dict[str, Requirement]:
     return dict(zip(names, found, strict=True))
 
 
-PYPROJECT = _named(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
+EXTRAS = PROJECT["optional-dependencies"]
+PYPROJECT = _named(
+    PROJECT["dependencies"]
+    + [line for line in EXTRAS["dev"] if not line.startswith(f"{PROJECT['name']}[")]
+    + EXTRAS["testbed"]
+)
 
 
 def _conda() -> dict[str, Requirement]:
