@@ -370,7 +370,7 @@ def _watch(rng: np.random.Generator, kind: str) -> _Watch:
     for minute in rng.integers(-900, length + 900, int(rng.integers(8, 25))):
         rows.append((start + pd.Timedelta(int(minute), "min"), str(rng.choice(names))))
     pages = pd.DataFrame(rows, columns=["time", "service"])
-    actions = rng.choice(np.array(["", "none", "restart", "rolled back"]), len(pages))
+    actions = rng.choice(np.array(["", "asked", "restart", "rolled back"]), len(pages))
     pages["action"] = pd.Series(actions, dtype=object).where(rng.uniform(size=len(pages)) > 0.2)
     # A whole shift without a page, whatever else happens.
     quiet = start + int(rng.integers(shifts)) * pd.Timedelta("12h")
@@ -602,7 +602,7 @@ def _duty_case(student: Student, name: str, hidden: Hidden, seed: int) -> Case:
 
 
 def _looks(seed: int) -> list[tuple[dict[str, Any], tuple[str, str]]]:
-    """Observations of incidents ten minutes after users began to suffer, with their causes."""
+    """Observations after ten minutes in which users suffered from an incident, with its cause."""
     duty = Duty(duty_days(4, seed))
     seen, done = [duty.reset()], False
     while not done:
@@ -612,9 +612,10 @@ def _looks(seed: int) -> list[tuple[dict[str, Any], tuple[str, str]]]:
     for day, scenario in enumerate(duty.days):
         hurt = duty.violated(day).to_numpy()
         for fault in scenario.faults:
-            suffering = np.flatnonzero(hurt[fault.start : fault.start + fault.minutes])
-            # The observation that ends with at least ten minutes of the incident's harm behind it.
-            place = (fault.start + int(suffering[0]) + 10) // STEP
+            # The first ten minutes most of which hurt, or those that hurt most.
+            slots = range(fault.start // STEP + 2, (fault.start + fault.minutes) // STEP)
+            harm = [int(hurt[STEP * (k - 1) : STEP * (k + 1)].sum()) for k in slots]
+            place = slots[int(np.argmax(np.minimum(harm, 8)))]
             found.append((seen[place][day], (fault.service, fault.kind)))
     return found
 

@@ -1170,7 +1170,7 @@ assert set(_check_board.values()) <= {
 # %%
 from course.shop import duty
 
-day = duty.duty_days(1, seed=12)
+day = duty.duty_days(1, seed=37)
 replay = duty.Duty(day)
 observations, done = replay.reset(), False
 while not done:
@@ -1253,7 +1253,7 @@ print(first_look["now"].loc[["checkout", "payment"], ["error_ratio", "pool_utili
 # gives the services called. The next cell shows the idea at work.
 
 # %%
-at = int((faults["start"].iloc[1] - day[0].start) / pd.Timedelta("1min")) + 12
+at = int((faults["start"].iloc[0] - day[0].start) / pd.Timedelta("1min")) + 12
 excess = worst.iloc[at : at + 5].mean() - worst.iloc[at - 60 : at - 20].mean()
 failing = excess[excess > 0.01]
 figure, ax = plt.subplots(figsize=(9, 2.4))
@@ -1296,7 +1296,7 @@ plt.show()
 #
 # **Scored:** three unseen days. Let *share* be the minutes saved ÷ the minutes of violation if nobody acts, both over
 # all three days. 21 points rise from a share of 0.10 to 0.55. 4 points for `diagnose` on twelve unseen
-# incidents, ten minutes after errors began: from 50 % right (service and cause) to 80 %. Doing nothing has a
+# incidents, each after ten minutes most of which hurt: from 50 % right (service and cause) to 80 %. Doing nothing has a
 # share of 0, restarting the service with the most errors every five minutes one of about -15. 2 s a call.
 
 
@@ -1411,7 +1411,7 @@ def loop(observations: list[dict]) -> list[tuple[str, str] | None]:
 # The visible check looks at the shapes, at a quiet moment, and at a loud one.
 
 # %% nbgrader={"grade": true, "grade_id": "check-milestone", "locked": true, "points": 25, "schema_version": 3, "solution": false, "task": false}
-_check_quiet = duty.Duty(duty.duty_days(1, seed=12)).reset()[0]
+_check_quiet = duty.Duty(duty.duty_days(1, seed=37)).reset()[0]
 _check_actions = loop([_check_quiet, _check_quiet])
 assert _check_actions == [None, None], (
     f"two observations of a quiet shop ask for [None, None], you returned {_check_actions}"
