@@ -169,9 +169,14 @@ def test_a_callees_parent_is_the_span_that_called() -> None:
     assert inner["parent_span_id"].str.endswith("00000000").all()
 
 
+def test_a_trace_that_the_end_has_cut_is_left_out() -> None:
+    spans = _spans(10, 0)
+    lost_root = (spans["trace_id"] == spans["trace_id"].iloc[0]) & (spans["parent_span_id"] == "")
+    assert kept_traces(spans[~lost_root])["trace_id"].nunique() == 9
+
+
 def test_nothing_recorded_gives_empty_tables_with_columns() -> None:
-    names = ["trace_id", "status", "duration_ms", "kind"]
-    assert kept_traces(pd.DataFrame(columns=names)).columns.tolist() == [*TRACE_COLUMNS, "weight"]
+    assert kept_traces(pd.DataFrame()).columns.tolist() == [*TRACE_COLUMNS, "weight"]
     assert kept_logs(pd.DataFrame(columns=["service"])).columns.tolist() == LOG_COLUMNS
 
 
