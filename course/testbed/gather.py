@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from course.testbed.sampling import kept_logs, kept_traces
 from course.testbed.stack.rules import metric_queries
 
 STEP_S = 15
+_BATCH_S = 2.0  # what the services have seen is sent in batches
 _RAW = (
     "shop_requests_total", "shop_request_duration_seconds_bucket",
     "shop_request_duration_seconds_sum", "shop_request_duration_seconds_count",
@@ -56,6 +58,7 @@ def gather(
         metrics, raw, logs, traces, events, alerts, surges, truth.
     """
     monitoring = Monitoring(state)
+    time.sleep(_BATCH_S)
     ask(state["receiver"], "/flush", {}, timeout=60)
     telemetry = folder / "telemetry"
     spans = _rows(telemetry, "spans", begin, end, "start_ns")

@@ -36,10 +36,15 @@ def kept_traces(spans: pd.DataFrame) -> pd.DataFrame:
         spans.assign(
             error=spans["status"] == "ERROR",
             own=spans["kind"].isin(_SERVED),
+            root=spans["parent_span_id"] == "",
         )
         .groupby("trace_id", sort=True)
-        .agg(errors=("error", "any"), duration=("duration_ms", "max"), size=("own", "sum"))
-    )
+        .agg(
+            errors=("error", "any"), duration=("duration_ms", "max"), size=("own", "sum"),
+            root=("root", "any"),
+        )
+    )  # fmt: skip
+    by_trace = by_trace[by_trace["root"]]  # the others were cut by the recording's begin or end
     slow = by_trace["duration"] >= by_trace["duration"].quantile(1 - _SLOW_SHARE)
     bad = by_trace["errors"] | slow
     weight = pd.concat(
@@ -69,7 +74,7 @@ def _own_spans(spans: pd.DataFrame) -> pd.DataFrame:
     served = spans[spans["kind"].isin(_SERVED)].copy()
     own = set(served["span_id"])
     served["parent_span_id"] = [
-        parent if parent in own else parent_of.get(parent, "")
+        parent if parent in own else parent_of.get(parent, parent)
         for parent in served["parent_span_id"]
     ]
     served["start"] = pd.to_datetime(served["start_ns"] // 1000, unit="us", utc=True)

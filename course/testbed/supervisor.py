@@ -8,6 +8,7 @@ be killed half-way, nothing is left. Children are started by the main thread onl
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -23,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from course.testbed import lifeline, rundir, troubles
+from course.testbed import rundir, troubles
 from course.testbed.child import Child
 from course.testbed.control import ask, listen
 from course.testbed.layout import NODES
@@ -393,6 +394,8 @@ def main() -> None:
         threading.Thread(target=_wait_for_detach, daemon=True).start()
         supervisor.start()
         _report(ready=supervisor.stack.kind)
+        with (folder / "supervisor.err").open("ab") as errors:
+            os.dup2(errors.fileno(), sys.stderr.fileno())  # ``up`` reads no further
         supervisor.run()
     except KeyboardInterrupt:
         pass
@@ -418,10 +421,8 @@ def _wait_for_detach() -> None:
 
 
 def _report(**content: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # ``up`` may be gone; what runs must be ended all the same
         print(json.dumps(content), flush=True)
-    except OSError:
-        lifeline.exit_now()
 
 
 if __name__ == "__main__":

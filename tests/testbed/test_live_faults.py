@@ -33,7 +33,7 @@ def read(shop: Shop) -> Iterator[Reading]:
 TOGETHER = (
     (
         ("cpu_saturation", "search", 0.8, "cpu_utilization", 0.7),
-        ("memory_leak", "cart", 0.6, "memory_utilization", 0.7),
+        ("memory_leak", "cart", 0.9, "memory_utilization", 0.7),
         ("slow_query", "catalog-db", 1.0, "latency_p50_ms", 9.0),
         ("network_delay", "inventory", 1.0, "latency_p50_ms", 45.0),
         ("bad_deploy", "storefront", 0.8, "error_ratio", 0.1),

@@ -44,7 +44,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         eventually(lambda: "bad_deploy" in log.read_text(), 40, "the fault begins")
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(16)
+            process.wait(20)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, log.read_text()
     assert "interrupted; what is done is kept" in log.read_text()
@@ -73,7 +73,7 @@ def test_metrics_have_the_shops_names_every_fifteen_seconds(data: Path) -> None:
     assert set(metrics.index.second) <= {0, 15, 30, 45}
     last = metrics.iloc[-1]
     assert last["gateway", "request_rate"] > 5
-    assert metrics["storefront", "error_ratio"].max() > 0.1
+    assert metrics["storefront", "error_ratio"].max() > 0.04
     assert 0 < last["orders-db", "disk_utilization"] < 1
     assert pd.isna(last["cart", "disk_utilization"])
 
@@ -81,7 +81,7 @@ def test_metrics_have_the_shops_names_every_fifteen_seconds(data: Path) -> None:
 def test_the_fault_is_in_the_truth_up_to_the_interruption(data: Path) -> None:
     (fault,) = datasets.load("try", "truth").to_dict("records")
     assert (fault["kind"], fault["root_service"]) == ("bad_deploy", "storefront")
-    assert 15 < (fault["end"] - fault["start"]).total_seconds() < 30
+    assert 18 < (fault["end"] - fault["start"]).total_seconds() < 40
     (surge,) = datasets.load("try", "surges").to_dict("records")
     assert surge["kind"] == "flash_sale"
 
@@ -169,9 +169,14 @@ def test_a_callees_parent_is_the_span_that_called() -> None:
     assert inner["parent_span_id"].str.endswith("00000000").all()
 
 
+def test_a_trace_that_the_end_has_cut_is_left_out() -> None:
+    spans = _spans(10, 0)
+    lost_root = (spans["trace_id"] == spans["trace_id"].iloc[0]) & (spans["parent_span_id"] == "")
+    assert kept_traces(spans[~lost_root])["trace_id"].nunique() == 9
+
+
 def test_nothing_recorded_gives_empty_tables_with_columns() -> None:
-    names = ["trace_id", "status", "duration_ms", "kind"]
-    assert kept_traces(pd.DataFrame(columns=names)).columns.tolist() == [*TRACE_COLUMNS, "weight"]
+    assert kept_traces(pd.DataFrame()).columns.tolist() == [*TRACE_COLUMNS, "weight"]
     assert kept_logs(pd.DataFrame(columns=["service"])).columns.tolist() == LOG_COLUMNS
 
 
