@@ -358,6 +358,10 @@ def _watch(rng: np.random.Generator, kind: str) -> _Watch:
         }
     )
     incidents.loc[5, "services"] = incidents.loc[4, "services"]
+    # Incidents of cart-db or carts, during which cart, which is well, rings.
+    alike = [0, 2, 7, 8]
+    for place in alike:
+        incidents.loc[place, "services"] = f"{names[0]} {names[1]} {rng.choice(names[6:])}"
     incidents = incidents.drop_duplicates("start")
     rows = []
     for place, incident in enumerate(incidents.itertuples(index=False)):
@@ -367,6 +371,8 @@ def _watch(rng: np.random.Generator, kind: str) -> _Watch:
             own = [*incident.services.split(), "cart-db", "carts", "cart"]
             rows.append((time, str(rng.choice(own))))
         rows.append((incident.end, incident.services.split()[0]))
+        if place in alike:
+            rows.append((incident.start + _MINUTE, "cart"))
     for minute in rng.integers(-900, length + 900, int(rng.integers(8, 25))):
         rows.append((start + pd.Timedelta(int(minute), "min"), str(rng.choice(names))))
     pages = pd.DataFrame(rows, columns=["time", "service"])
