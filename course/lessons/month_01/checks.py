@@ -358,6 +358,10 @@ def _watch(rng: np.random.Generator, kind: str) -> _Watch:
         }
     )
     incidents.loc[5, "services"] = incidents.loc[4, "services"]
+    # Incidents of cart-db or carts, during which cart, which is well, rings.
+    alike = [0, 2, 7, 8]
+    for place in alike:
+        incidents.loc[place, "services"] = f"{names[0]} {names[1]} {rng.choice(names[6:])}"
     incidents = incidents.drop_duplicates("start")
     rows = []
     for place, incident in enumerate(incidents.itertuples(index=False)):
@@ -367,6 +371,8 @@ def _watch(rng: np.random.Generator, kind: str) -> _Watch:
             own = [*incident.services.split(), "cart-db", "carts", "cart"]
             rows.append((time, str(rng.choice(own))))
         rows.append((incident.end, incident.services.split()[0]))
+        if place in alike:
+            rows.append((incident.start + _MINUTE, "cart"))
     for minute in rng.integers(-900, length + 900, int(rng.integers(8, 25))):
         rows.append((start + pd.Timedelta(int(minute), "min"), str(rng.choice(names))))
     pages = pd.DataFrame(rows, columns=["time", "service"])
@@ -388,7 +394,21 @@ def _watch(rng: np.random.Generator, kind: str) -> _Watch:
     )
 
 
-def _audit(watch: _Watch) -> dict[str, float]:
+def _telling_watch(rng: np.random.Generator, kind: str) -> _Watch:
+    """A watch on which whole names, and the incident that began last, make a difference."""
+    while True:
+        watch = _watch(rng, kind)
+        right = _audit(watch)
+        mistaken = (_audit(watch, fragments=True), _audit(watch, choose=min))
+        if kind != "ordinary" or all(
+            sum(right[key] != other[key] for key in right) > 1 for other in mistaken
+        ):
+            return watch
+
+
+def _audit(
+    watch: _Watch, *, fragments: bool = False, choose: Callable[..., Any] = max
+) -> dict[str, float]:
     pages, incidents, start, end = watch
     nan, owned, stray, acted = math.nan, dict[int, int](), 0, 0
     shifts = np.zeros(round((end - start) / pd.Timedelta("12h")))
@@ -400,10 +420,12 @@ def _audit(watch: _Watch) -> dict[str, float]:
         fits = [
             (incident.start, number)
             for number, incident in enumerate(incidents.itertuples(index=False))
-            if incident.start <= time <= incident.end and service in incident.services.split(" ")
+            if incident.start <= time <= incident.end
+            and service in (incident.services if fragments else incident.services.split(" "))
         ]
         if fits:
-            owned[max(fits)[1]] = owned.get(max(fits)[1], 0) + 1
+            owner = choose(fits)[1]
+            owned[owner] = owned.get(owner, 0) + 1
         else:
             stray += 1
     n, hits = int(shifts.sum()), len(owned)
@@ -422,7 +444,7 @@ def check_audit_pages(student: Student, hidden: Hidden) -> list[Case]:
     rng = np.random.default_rng(hidden.seed("audit-pages"))
     kinds = ("ordinary",) * 4 + ("no pages", "no incidents")
     cases = [
-        _try(_audit_case, student, f"audit {n + 1}: {kind}", _watch(rng, kind))
+        _try(_audit_case, student, f"audit {n + 1}: {kind}", _telling_watch(rng, kind))
         for n, kind in enumerate(kinds)
     ]
     return [*cases[:4], *(_given(case, cases[:4]) for case in cases[4:])]

@@ -19,9 +19,9 @@
 # **A Friday evening in April.** At 17:00 UTC the shop opens a flash sale. Traffic rises by half, the shop
 # holds, nobody is paged. At 18:45, half an hour after the sale has ended, the payment provider begins to fail.
 # At 18:47 the phone rings: *checkout errors*. Then it rings again: *payment errors*, *gateway latency*,
-# *checkout pool*. The engineer on call restarts `checkout`, because it rang first. Nothing changes. At 19:27 she
-# restarts `payment`, and a minute later the errors stop. She writes "fixed by restart" and goes to bed. At 19:54
-# everything rings again. At 20:10 the provider recovers for good: as at 19:28, by itself.
+# *checkout pool*. The engineer on call restarts `checkout`, because it rang first. Nothing changes. At 19:28 she
+# restarts `payment`, and a minute later the errors stop. She writes "fixed by restart" and goes to bed. At 19:57
+# everything rings again. At 20:10 the provider recovers for good: as at 19:29, by itself.
 #
 # The next cell replays that evening.
 
@@ -110,10 +110,10 @@ print(latency.median(), latency.mean(), latency.rolling("2min").sum().tolist())
 #
 # | objective | where |
 # |---|---|
-# | understand AIOps principles | sections 1 and 6 |
-# | learn AI in operations | sections 1 and 5 |
-# | master observability fundamentals | sections 2 and 3 |
-# | understand use cases | sections 4 and 5 |
+# | understand AIOps principles | sections 1 and 7 |
+# | learn AI in operations | sections 1, 6 and 7 |
+# | master observability fundamentals | sections 2 to 4 |
+# | understand use cases | sections 5 and 6 |
 #
 # **Milestone:** you can explain AIOps principles and use cases. You prove it with a loop of your own that
 # detects, diagnoses and acts on days that you have never seen, and with a paragraph about its design.
