@@ -175,7 +175,10 @@ def test_a_hanging_function_is_not_asked_for_ever(run_cells: Callable) -> None:
         ("import os; os._exit(3)", "process ended"),
         ("import time\nwhile True: time.sleep(1)", "Stopped after"),
         ("held = []\nwhile True: held.append(b'x' * 50_000_000)", "MB of memory"),
-        ("for i in range(20): open(str(i), 'wb').write(b'x' * 10_000_000)", "wrote more than"),
+        (
+            "import time\nfor i in range(40):\n    open(str(i), 'wb').write(b'x' * 10_000_000)\n    time.sleep(0.1)",
+            "wrote more than",
+        ),
     ],
 )
 def test_the_cells_after_a_deadly_one_still_count(

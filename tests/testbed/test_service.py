@@ -80,8 +80,11 @@ def test_one_trace_runs_through_all_services_of_a_journey(shop: Shop, journey: s
             assert parent["kind"] == "CLIENT"
             assert parent["peer"] == span["service"]
             assert span["service"] in TOPOLOGY.callees(parent["service"])
-    logged = {row["service"] for row in _rows(shop, "logs", trace_id)}
-    assert {"gateway", journey} <= logged
+    eventually(
+        lambda: {"gateway", journey} <= {row["service"] for row in _rows(shop, "logs", trace_id)},
+        8,
+        "log lines of the trace have arrived",
+    )
 
 
 def test_log_lines_are_json_with_the_ids_of_their_span(shop: Shop) -> None:
