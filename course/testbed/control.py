@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hmac
+import contextlib
 import http.client
 import json
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from course.errors import CourseError
+from course.testbed.answering import JsonHandler, bind
 
 #: (path, request) -> answer; a ValueError becomes 400 with its text.
 Handle = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     handle_order: Handle
     token: str
     timeout = 60
@@ -29,42 +29,29 @@ class _Handler(BaseHTTPRequestHandler):
             length = min(int(self.headers.get("Content-Length") or 0), 1_000_000)
             order = json.loads(self.rfile.read(length) or b"{}")
         except ValueError as error:
-            self._answer(400, {"error": f"the request is not JSON: {error}"})
+            self.answer(400, {"error": f"the request is not JSON: {error}"})
             return
         self._carry_out(order if isinstance(order, dict) else {"value": order})
 
     def _carry_out(self, order: dict[str, Any]) -> None:
-        given = self.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
-            self._answer(401, {"error": "control needs the token of this run"})
+        if not self.may_order(self.token):
             return
         try:
-            self._answer(200, type(self).handle_order(self.path, order))
+            self.answer(200, type(self).handle_order(self.path, order))
         except (ValueError, TypeError, KeyError) as error:
-            self._answer(400, {"error": str(error.args[0] if error.args else error)})
+            self.answer(400, {"error": str(error.args[0] if error.args else error)})
         except Exception as error:  # the other side must get an answer, whatever went wrong
-            self._answer(500, {"error": f"{type(error).__name__}: {error}"})
+            self.answer(500, {"error": f"{type(error).__name__}: {error}"})
 
-    def _answer(self, code: int, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        try:
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-        except OSError:
-            return  # whoever asked is gone
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the answer says it all."""
+    def send(self, code: int, body: bytes, content_type: str) -> None:
+        """Send bytes, unless whoever asked is gone."""
+        with contextlib.suppress(OSError):
+            super().send(code, body, content_type)
 
 
 def listen(token: str, handle: Handle) -> int:
     """Serve orders in threads on a free loopback port, and return the port."""
-    members = {"handle_order": staticmethod(handle), "token": token}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), members))
-    server.daemon_threads = True
+    server = bind(_Handler, handle_order=staticmethod(handle), token=token)
     threading.Thread(target=server.serve_forever, name="control", daemon=True).start()
     return int(server.server_address[1])
 

@@ -26,7 +26,7 @@ BUCKETS = (
 _MB = 1 << 20
 
 
-class Meters:
+class Meters(Collector):
     """Metrics of one service process.
 
     Parameters
@@ -70,7 +70,11 @@ class Meters:
         self.dropped = Counter(
             "shop_telemetry_dropped", "Log lines that were not delivered.", registry=self.registry
         )
-        self.registry.register(_State(node, pool, queue, disk, version))
+        self._node, self._pool, self._queue = node, pool, queue
+        self._disk, self._version = disk, version
+        self._process = psutil.Process()
+        # Gauges and some counters are read when a scrape asks for them.
+        self.registry.register(self)
 
     def served(self, code: int, seconds: float, trace_id: str = "") -> None:
         """Count one request; its trace becomes an exemplar of its bucket."""
@@ -79,52 +83,37 @@ class Meters:
 
     def memory_bytes(self) -> int:
         """Resident memory of the process."""
-        return int(psutil.Process().memory_info().rss)
+        return int(self._process.memory_info().rss)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return body and content type: OpenMetrics with exemplars, or the older text format."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-
-class _State(Collector):
-    """Gauges and counters that are read when a scrape asks for them."""
-
-    def __init__(
-        self,
-        node: Node,
-        pool: Callable[[], tuple[int, float, int]],
-        queue: Callable[[], int],
-        disk: Callable[[], tuple[float, float]] | None,
-        version: Callable[[], str],
-    ) -> None:
-        self.node, self.pool, self.queue, self.disk = node, pool, queue, disk
-        self.version = version
-        self.process = psutil.Process()
-
     def describe(self) -> Iterator[Metric]:
         """Nothing up front: a registry would otherwise read the state before there is any."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        in_use, busy, limit = self.pool()
+        """Read what is not counted as it happens."""
+        in_use, busy, limit = self._pool()
         counters = {
             "shop_cpu_seconds": ("CPU time of the process.", time.process_time()),
             "shop_pool_busy_seconds": ("Time that workers were in use, summed.", busy),
         }
         gauges = {
             "shop_cpu_limit_cores": ("Cores that the service may use.", CPU_LIMIT),
-            "shop_memory_used_bytes": ("Resident memory.", self.process.memory_info().rss),
+            "shop_memory_used_bytes": ("Resident memory.", self.memory_bytes()),
             "shop_memory_limit_bytes": (
                 "Above it the process is killed.",
-                self.node.memory_mb * _MB,
+                self._node.memory_mb * _MB,
             ),
             "shop_pool_in_use": ("Workers or connections in use.", in_use),
             "shop_pool_limit": ("Workers or connections.", limit),
-            "shop_queue_length": ("Requests or messages that wait.", self.queue()),
+            "shop_queue_length": ("Requests or messages that wait.", self._queue()),
         }
-        if self.disk is not None:
-            used, size = self.disk()
+        if self._disk is not None:
+            used, size = self._disk()
             gauges["shop_disk_used_bytes"] = ("Bytes of the data file in use.", used)
             gauges["shop_disk_size_bytes"] = ("Bytes that the data file may take.", size)
         for name, (text, value) in counters.items():
@@ -132,7 +121,7 @@ class _State(Collector):
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(name, text, value=value)
         build = GaugeMetricFamily("shop_build_info", "The version that runs.", labels=["version"])
-        build.add_metric([self.version()], 1)
+        build.add_metric([self._version()], 1)
         yield build
 
 

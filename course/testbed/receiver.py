@@ -15,13 +15,14 @@ import threading
 import time
 import zlib
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 from course._files import write_atomic
 from course.testbed import lifeline
+from course.testbed.answering import JsonHandler, bind
 from course.testbed.wire import BadRequest, log_rows, span_rows
 
 MAX_BYTES = 8_000_000
@@ -165,7 +166,7 @@ def unpacked(body: bytes, encoding: str) -> bytes:
     return data
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     receiver: Receiver
     timeout = 10
 
@@ -175,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             if address.path == "/flush":
                 self._drain()
                 self.receiver.flush()
-                self._answer(200, {})
+                self.answer(200, {})
                 return
             signal = address.path.removeprefix("/v1/")
             body = self._drain()
@@ -187,9 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
             if content_type != "application/json":
                 raise BadRequest(415, f"content type is {content_type!r}; send application/json")
             encoding = self.headers.get("Content-Encoding", "").strip().lower()
-            self._answer(200, self.receiver.take(signal, unpacked(body, encoding)))
+            self.answer(200, self.receiver.take(signal, unpacked(body, encoding)))
         except BadRequest as error:
-            self._answer(error.code, {"code": error.grpc_code, "message": str(error)})
+            self.answer(error.code, {"code": error.grpc_code, "message": str(error)})
 
     def _drain(self) -> bytes:
         try:
@@ -208,29 +209,15 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlparse(self.path)
         signal = address.path.removeprefix("/recent/")
         if signal not in ("traces", "logs"):
-            self._answer(404, {"message": "there is /recent/traces and /recent/logs"})
+            self.answer(404, {"message": "there is /recent/traces and /recent/logs"})
             return
         trace_id = parse_qs(address.query).get("trace_id", [""])[0]
-        self._answer(200, {"rows": self.receiver.recent(signal, trace_id)})
-
-    def _answer(self, code: int, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the receiver's caller knows the answer."""
+        self.answer(200, {"rows": self.receiver.recent(signal, trace_id)})
 
 
 def serve(receiver: Receiver) -> ThreadingHTTPServer:
     """Bind a receiver to a free loopback port; the caller runs ``serve_forever``."""
-    handler = type("Handler", (_Handler,), {"receiver": receiver})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    return server
+    return bind(_Handler, receiver=receiver)
 
 
 def _flush_now_and_then(receiver: Receiver) -> None:

@@ -7,22 +7,20 @@ metrics, health and control have a port of their own, so that an exhausted pool 
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from course.testbed import lifeline
+from course.testbed.answering import JsonHandler, bind
 from course.testbed.layout import NODES, Node
 from course.testbed.work import Config, Service
 
 _MB = 1 << 20
 
 
-class _Admin(BaseHTTPRequestHandler):
+class _Admin(JsonHandler):
     """Metrics, health, control."""
 
     service: Service
@@ -30,34 +28,22 @@ class _Admin(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/metrics":
             body, content_type = self.service.meters.exposition(self.headers.get("Accept", ""))
-            self._answer(200, body, content_type)
+            self.send(200, body, content_type)
         elif self.path == "/health":
-            self._answer(200, json.dumps({"service": self.service.node.name}).encode())
+            self.answer(200, {"service": self.service.node.name})
         else:
-            self._answer(404, b'{"error": "there is /metrics, /health and /control"}')
+            self.answer(404, {"error": "there is /metrics, /health and /control"})
 
     def do_POST(self) -> None:
-        given = self.headers.get("Authorization", "")
-        if not hmac.compare_digest(given, f"Bearer {self.service.config.token}"):
-            self._answer(401, b'{"error": "control needs the token of this run"}')
+        if not self.may_order(self.service.config.token):
             return
         try:
             length = int(self.headers.get("Content-Length") or 0)
             answer = self.service.control(json.loads(self.rfile.read(length)))
         except (ValueError, TypeError, KeyError) as error:
-            self._answer(400, json.dumps({"error": str(error)}).encode())
+            self.answer(400, {"error": str(error)})
             return
-        self._answer(200, json.dumps(answer).encode())
-
-    def _answer(self, code: int, body: bytes, content_type: str = "application/json") -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: requests to this port are no traffic."""
+        self.answer(200, answer)
 
 
 def bound_memory(node: Node) -> None:
@@ -77,8 +63,7 @@ def main() -> None:
     threading.stack_size(512 * 1024)
     bound_memory(NODES[config.name])
     service = Service(config)
-    admin = ThreadingHTTPServer(("127.0.0.1", 0), type("Admin", (_Admin,), {"service": service}))
-    admin.daemon_threads = True
+    admin = bind(_Admin, service=service)
     ports = {"port": service.server.port, "admin": int(admin.server_address[1])}
     print(json.dumps(ports), flush=True)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

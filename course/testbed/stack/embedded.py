@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
@@ -24,6 +23,7 @@ from course.telemetry.prometheus import EvaluationError, RuleFileError, evaluate
 from course.telemetry.prometheus.series import parse_series_name
 from course.telemetry.prometheus.vectors import Vector
 from course.testbed import lifeline
+from course.testbed.answering import JsonHandler, bind
 from course.testbed.control import ask
 from course.testbed.stack.notifier import Notifier
 from course.testbed.stack.rules import group_wait
@@ -101,16 +101,16 @@ class Monitoring:
         ]  # fmt: skip
 
 
-class _Api(BaseHTTPRequestHandler):
+class _Api(JsonHandler):
     monitoring: Monitoring
 
     def do_GET(self) -> None:
         address = urlparse(self.path)
         given = {name: values[0] for name, values in parse_qs(address.query).items()}
         try:
-            self._answer(200, self._route(address.path, given))
+            self.answer(200, self._route(address.path, given))
         except (RuleFileError, EvaluationError, ValueError, KeyError) as error:
-            self._answer(400, {"status": "error", "errorType": "bad_data", "error": str(error)})
+            self.answer(400, {"status": "error", "errorType": "bad_data", "error": str(error)})
 
     def _route(self, path: str, given: Mapping[str, str]) -> Any:
         if path == "/-/ready":
@@ -135,17 +135,6 @@ class _Api(BaseHTTPRequestHandler):
         if path == "/api/v2/alerts":
             return self.monitoring.alert_states()
         raise ValueError(f"{path} is not answered by the embedded default")
-
-    def _answer(self, code: int, content: Any) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: queries are no events."""
 
 
 def _data(kind: str, result: list[dict[str, Any]]) -> dict[str, Any]:
@@ -177,8 +166,7 @@ def main() -> None:
     interval = config["interval"]
     notifier = Notifier(send, group_wait(interval))
     monitoring = Monitoring(Path(config["folder"]), interval, notifier)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Api", (_Api,), {"monitoring": monitoring}))
-    server.daemon_threads = True
+    server = bind(_Api, monitoring=monitoring)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"port": server.server_address[1]}), flush=True)
     due = time.time()
