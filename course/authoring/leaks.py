@@ -6,7 +6,7 @@ import ast
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -69,12 +69,10 @@ def secrets_of(month: Month) -> Secrets:
             for line in _telling(path.read_text(encoding="utf-8"), TELLING_CHECK):
                 lines[line] = name
     for cell in read_lesson(month.lesson_path).cells:
-        for block in _SOLUTION.findall(cell.source):
-            for line in _telling(block, TELLING_SOLUTION):
-                lines[line] = f"the solution of {cell.id}"
-        for block in _SCHEME.findall(cell.source):
-            for line in _telling(block, TELLING_SOLUTION):
-                lines[line] = f"the mark scheme of {cell.id}"
+        for what, hidden in (("solution", _SOLUTION), ("mark scheme", _SCHEME)):
+            for block in hidden.findall(cell.source):
+                for line in _telling(block, TELLING_SOLUTION):
+                    lines[line] = f"the {what} of {cell.id}"
     return Secrets(lines)
 
 
@@ -229,21 +227,10 @@ def _raises(tree: ast.AST) -> bool:
 
 
 def _scan_points(notebook: NotebookNode, month: Month) -> list[str]:
-    problems = []
     solutions = [grade_metadata(cell)["grade_id"] for cell in notebook.cells if is_solution(cell)]
-    points = {
-        grade_metadata(cell)["grade_id"]: float(grade_metadata(cell).get("points", 0))
-        for cell in notebook.cells
-        if is_check(cell)
-    }
-    wanted = {exercise.check_id: float(exercise.points) for exercise in month.exercises}
-    problems += [f"exercise {check} has no check cell" for check in wanted if check not in points]
-    problems += [f"check cell {check} is in no curriculum" for check in points.keys() - wanted]
-    problems += [
-        f"cell {check} has {points[check]:g} points, the curriculum {wanted[check]:g}"
-        for check in wanted
-        if check in points and points[check] != wanted[check]
-    ]
+    points = _points_of(notebook, is_check)
+    wanted = {exercise.check_id: exercise.points for exercise in month.exercises}
+    problems = _differing_points("exercise", "check", points, wanted)
     ids = [exercise.id for exercise in month.exercises]
     problems += [f"exercise {id_} has no solution cell" for id_ in ids if id_ not in solutions]
     by_hand = {grade_metadata(cell)["grade_id"] for cell in notebook.cells if _by_hand(cell)}
@@ -252,22 +239,32 @@ def _scan_points(notebook: NotebookNode, month: Month) -> list[str]:
         for id_ in solutions
         if id_ not in ids and id_ not in by_hand
     ]
-    tasks = {
-        grade_metadata(cell)["grade_id"]: float(grade_metadata(cell).get("points", 0))
-        for cell in notebook.cells
-        if is_task(cell)
-    }
-    wanted = {task.id: float(task.points) for task in month.tasks}
-    problems += [f"task {id_} has no task cell" for id_ in wanted if id_ not in tasks]
-    problems += [f"task cell {id_} is in no curriculum" for id_ in tasks.keys() - wanted]
-    problems += [
-        f"task cell {id_} has {tasks[id_]:g} points, the curriculum {wanted[id_]:g}"
-        for id_ in wanted
-        if id_ in tasks and tasks[id_] != wanted[id_]
-    ]
+    tasks = {task.id: task.points for task in month.tasks}
+    problems += _differing_points("task", "task", _points_of(notebook, is_task), tasks)
     if sum(points.values()) != 100:
         problems.append(f"the points sum to {sum(points.values()):g}, not 100")
     return problems
+
+
+def _points_of(notebook: NotebookNode, carries: Callable[[NotebookNode], bool]) -> dict[str, float]:
+    """Points by grade_id of the cells that carry them."""
+    metas = [grade_metadata(cell) for cell in notebook.cells if carries(cell)]
+    return {meta["grade_id"]: float(meta.get("points", 0)) for meta in metas}
+
+
+def _differing_points(
+    whole: str, kind: str, found: dict[str, float], wanted: dict[str, float]
+) -> list[str]:
+    """How the cells that carry points differ from the curriculum."""
+    return [
+        *(f"{whole} {id_} has no {kind} cell" for id_ in wanted if id_ not in found),
+        *(f"{kind} cell {id_} is in no curriculum" for id_ in found.keys() - wanted),
+        *(
+            f"{kind} cell {id_} has {found[id_]:g} points, the curriculum {points:g}"
+            for id_, points in wanted.items()
+            if id_ in found and found[id_] != points
+        ),
+    ]
 
 
 def _by_hand(cell: NotebookNode) -> bool:

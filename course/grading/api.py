@@ -41,6 +41,7 @@ from course.grading.submissions import (
     lost_points,
     open_course,
     output_files,
+    points_by_hand,
     read_graded,
     read_scores,
     refuse,
@@ -359,7 +360,7 @@ def _holds(api: Any, task: Task, scores: dict[str, Score] | None) -> bool:
     ):
         return False
     # Points given by hand since then are not on the feedback page yet.
-    if {n: s.manual for n, s in scores.items() if s.manual is not None} != record.manual:
+    if points_by_hand(scores) != record.manual:
         return False
     coursedir, month = api.coursedir, task.month
     if not all(p.is_file() for p in output_files(api, month, task.student, task.feedback)):
@@ -381,17 +382,14 @@ def _read_grades(api: Any, tasks: list[Task]) -> list[Grade]:
 def _read_grade(api: Any, task: Task, scores: dict[str, Score] | None) -> Grade:
     exercises = task.month.exercises
     points = {exercise.id: 0.0 for exercise in exercises}
+    manual = dict[str, float | None].fromkeys(one.id for one in task.month.tasks)
     if scores is None:
-        manual = dict.fromkeys((one.id for one in task.month.tasks), None)
         most = math.fsum(exercise.points for exercise in exercises)
         return Grade(task.student, points, most, "no grade", manual=manual)
     points |= {name: scores[name].final for name in points if name in scores}
     most = math.fsum(scores[name].most for name in points if name in scores)
-    by_hand = (scores.get(one.id) for one in task.month.tasks)
-    manual = {
-        one.id: score.manual if score else None
-        for one, score in zip(task.month.tasks, by_hand, strict=True)
-    }
+    by_hand = points_by_hand(scores)
+    manual = {name: by_hand.get(name) for name in manual}
     record = task.journal.read(task.student)
     if record is not None and record.done:
         return Grade(task.student, points, most, record.reason, record.messages, manual)

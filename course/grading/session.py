@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 import time
@@ -274,16 +273,15 @@ class NotebookStudent:
         self, function: str, calls: Iterable[tuple[Any, ...]], *, timeout: float | None = None
     ) -> list[Any]:
         """Call a function once for each tuple of arguments, several calls a request."""
-        waiting, answers, slowest = list(calls), list[Any](), math.inf
+        waiting, answers, limit = list(calls), list[Any](), timeout or self._limit
+        size, slowest = 1, 1e-4  # the first alone shows how long one takes
         while waiting:
-            limit = timeout or self._limit
-            # As many as should take a quarter of the time that one may take.
-            size = int(min(max(limit / 4 / slowest, 1), _TOGETHER))
             part, waiting = waiting[:size], waiting[size:]
             started = time.monotonic()
             answers += self._together(function, part, limit)
-            seconds = (time.monotonic() - started) / len(part)
-            slowest = max(seconds, 1e-4 if slowest == math.inf else slowest)
+            slowest = max((time.monotonic() - started) / len(part), slowest)
+            # As many as should take a quarter of the time that one may take.
+            size = int(min(max(limit / 4 / slowest, 1), _TOGETHER))
         return answers
 
     def _together(self, function: str, part: list[tuple[Any, ...]], limit: float) -> list[Any]:

@@ -149,8 +149,7 @@ def _grade_submission(task: Task) -> Outcome:
         record = replace(
             record, done=True, times=record.times + 1, feedback=task.feedback, reason=reason,
             points={name: score.automatic for name, score in scores.items()},
-            manual={name: score.manual
-                    for name, score in scores.items() if score.manual is not None},
+            manual=points_by_hand(scores),
             messages=lost_points(notebook), seconds=round(time.monotonic() - started, 2),
             finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )  # fmt: skip
@@ -199,10 +198,10 @@ def refuse(api: Any, month: Month, student: str, reason: str) -> None:
     with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
         gradebook.update_or_create_student(student)
         submission = gradebook.update_or_create_submission(month.name, student)
+        tasks = {task.id for task in month.tasks}
         for notebook in submission.notebooks:
             for entry in notebook.grades:
-                by_hand = any(entry.name == task.id for task in month.tasks)
-                entry.auto_score = None if by_hand else 0
+                entry.auto_score = None if entry.name in tasks else 0
                 entry.needs_manual_grade = False
         gradebook.db.commit()
     release = Path(coursedir.format_path(coursedir.release_directory, ".", month.name))
@@ -252,6 +251,11 @@ def read_scores(api: Any, month: Month, student: str | None = None) -> dict[str,
             }
             for submission in submissions
         }  # fmt: skip
+
+
+def points_by_hand(scores: dict[str, Score]) -> dict[str, float]:
+    """Points that a person gave, where one has."""
+    return {name: score.manual for name, score in scores.items() if score.manual is not None}
 
 
 def read_graded(api: Any, month: Month, student: str) -> NotebookNode | None:

@@ -9,7 +9,7 @@ with, and a `Hidden` source of seeds and cached inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -145,7 +145,7 @@ class Environment(Protocol):
 
 
 def drive(
-    student: Student, policy: Handle, environment: Environment, *, method: str = "act",
+    student: Student, policy: Handle | str, environment: Environment, *, method: str = "act",
     timeout: float | None = None,
 ) -> int:  # fmt: skip
     """Let a policy in the kernel steer an environment out here: one round trip a step.
@@ -154,12 +154,12 @@ def drive(
     ----------
     student : Student
         Whose kernel holds the policy.
-    policy : Handle
-        From `Student.keep`.
+    policy : Handle or str
+        From `Student.keep`, or the name of a function that maps observations to actions.
     environment : Environment
         Judges the actions as well; they are as hostile as any other answer.
     method : str
-        The policy's method that maps observations to actions.
+        The kept policy's method that maps observations to actions.
     timeout : float, optional
         Seconds a step may take.
 
@@ -170,7 +170,11 @@ def drive(
     """
     observations, done, steps = environment.reset(), False, 0
     while not done:
-        actions = student.method(policy, method, observations, timeout=timeout)
+        actions = (
+            student.call(policy, observations, timeout=timeout)
+            if isinstance(policy, str)
+            else student.method(policy, method, observations, timeout=timeout)
+        )
         observations, done = environment.step(actions)
         steps += 1
     return steps
@@ -189,6 +193,30 @@ class Hidden(Protocol):
 
 
 CheckFunction = Callable[[Student, Hidden], list[Case]]
+
+
+def tried(
+    judge: Callable[..., Case], student: Student, name: str, *inputs: Any, weight: float = 1.0
+) -> Case:
+    """Return ``judge(student, name, *inputs)``; an unusable answer costs this case only."""
+    try:
+        return replace(judge(student, name, *inputs), weight=weight)
+    except StudentError as error:
+        return Case(name, 0.0, str(error), weight)
+
+
+def given(case: Case, share: float, what: str, *, weight: float | None = None) -> Case:
+    """Multiply a case that a fixed answer could get right by the share of what it must get, too.
+
+    Examples
+    --------
+    >>> case = given(Case("no events", 1.0), 0.5, "the ordinary cases are")
+    >>> case.score, case.message
+    (0.5, 'counts only in so far as the ordinary cases are right')
+    """
+    message = case.message or ("" if share == 1 else f"counts only in so far as {what} right")
+    weight = case.weight if weight is None else weight
+    return replace(case, score=case.score * share, message=message, weight=weight)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from course.shop import seeds
+from course.shop.observe import Z99
 from course.shop.recording import Recording
 from course.shop.topology import TOPOLOGY
 
-_Z99 = 2.3263478740408398  # 99th percentile of the standard normal
 _NOT_FOUND = 0.01  # share of requests that the client got wrong
 
 
@@ -49,7 +49,7 @@ def access_log(recording: Recording, service: str) -> pd.DataFrame:
     minute = np.repeat(np.arange(len(metrics)), count)
     rank = np.arange(len(minute)) - np.repeat(np.cumsum(count) - count, count)
     median = metrics["latency_p50_ms"].to_numpy()
-    sigma = np.log(metrics["latency_p99_ms"].to_numpy() / median) / _Z99
+    sigma = np.log(metrics["latency_p99_ms"].to_numpy() / median) / Z99
     duration = median[minute] * np.exp(sigma[minute] * rng.standard_normal(len(minute)))
     status = np.where(rng.random(len(minute)) < _NOT_FOUND, 404, 200)
     status[rank < failed[minute]] = 503

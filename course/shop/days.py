@@ -51,7 +51,6 @@ def service_days(
     severity: tuple[float, float] = (0.4, 1.0),
     lead: bool = False,
     balanced: bool = False,
-    surge_share: float = 0.25,
     begins: tuple[int, int] = (_FIRST, _LAST),
 ) -> list[ServiceDay]:
     """Simulate days in the week after a history, each watched at one service.
@@ -67,7 +66,7 @@ def service_days(
     services, kinds : sequence of str
         Where an incident has its root, and of which kinds it may be.
     quiet_share : float
-        Probability that nothing is wrong.
+        Probability that nothing is wrong. One day in four has a harmless surge, quiet or not.
     severity : (float, float)
         Range of the uniform severity.
     lead : bool
@@ -75,8 +74,6 @@ def service_days(
     balanced : bool
         Draw in strata: as many incidents of one kind as of another, of each kind as many slight
         as grave ones, in random order. Leaves less to luck than independent draws.
-    surge_share : float
-        Probability that a day has a harmless surge, quiet or not.
     begins : (int, int)
         Minutes of the day between which an incident begins, 60 to 1380 at the widest.
 
@@ -103,11 +100,11 @@ def service_days(
         raise ValueError(f"begins is {begins}; incidents begin between {_FIRST} and {_LAST}")
     first = after.ceil("D")
     if balanced:
-        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity, surge_share)
+        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity)
     else:
         drawn = draw_incidents(
             n, seed, minutes=_DAY, kinds=kinds, services=services,
-            quiet_share=quiet_share, severity=severity, surge_share=surge_share,
+            quiet_share=quiet_share, severity=severity,
         )  # fmt: skip
     scenarios, watched = [], []
     for number, scenario in enumerate(drawn):
@@ -138,7 +135,6 @@ def _in_strata(
     kinds: Sequence[str] | None,
     quiet_share: float,
     severity: tuple[float, float],
-    surge_share: float,
 ) -> list[Scenario]:
     rng = seeds.stream(seed, seeds.DRAW, n, 2)
     possible = [kind for kind, _ in places_of(kinds, services)]
@@ -150,7 +146,6 @@ def _in_strata(
         draw_incidents(
             1, int(rng.integers(2**63)), minutes=_DAY, kinds=[kind], services=services,
             quiet_share=quiet_share, severity=(float(edges[place]), float(edges[place + 1])),
-            surge_share=surge_share,
         )[0]
         for kind, place in chosen
     ]  # fmt: skip

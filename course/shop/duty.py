@@ -159,20 +159,19 @@ class Duty:
     def reset(self) -> list[dict[str, Any]]:
         """Begin anew; return what is seen at the end of the first five minutes of each day."""
         self._scenarios = list(self.days)
-        self._prepared = [prepare(day) for day in self.days]
+        prepared = [prepare(day) for day in self.days]
         self._changes = [
             _changes(day, tuple(deploys))
-            for day, (_, deploys) in zip(self.days, self._prepared, strict=True)
+            for day, (_, deploys) in zip(self.days, prepared, strict=True)
         ]
-        effects = [effects for effects, _ in self._prepared]
-        self._effects = effects
+        self._effects = [effects for effects, _ in prepared]
         self._inputs = np.stack(
-            [engine_inputs(e, day) for e, day in zip(effects, self.days, strict=True)], axis=2
+            [engine_inputs(e, day) for e, day in zip(self._effects, self.days, strict=True)],
+            axis=2,
         )
         self._state = _ENGINE.calm(len(self.days))
-        self._controls = [
-            Controls.neutral(_DAY + 2 * _REMEMBERED_MIN, len(SERVICES)) for _ in self.days
-        ]
+        shape = (_DAY, len(self.days), len(SERVICES))
+        self._levers = Controls(np.ones(shape), np.ones(shape), np.zeros(shape))  # minute by minute
         self._minute = 0
         self._outputs = np.zeros((_DAY, len(OUTPUTS), len(self.days), len(SERVICES)))
         self._seen: list[pd.DataFrame | None] = [None] * len(self.days)
@@ -223,15 +222,15 @@ class Duty:
             if fault.kind == ACTIONS[action] and fault.service == service
             and fault.start < now < fault.start + fault.minutes - _REMEDY_MIN
         ]  # fmt: skip
-        account, controls = self.accounts[day], self._controls[day]
+        account, levers = self.accounts[day], self._levers
         account.log.append((now, action, service, bool(cured)))
         account.right += bool(cured)
         account.false += not cured
-        controls.capacity[now : now + _STRAIN_MIN, place] *= _STRAIN[action]
+        levers.capacity[now : now + _STRAIN_MIN, day, place] *= _STRAIN[action]
         if action == "restart":
-            controls.restart[now, place] = 1.0
+            levers.restart[now, day, place] = 1.0
         if action == "open_breaker" and not cured:
-            controls.admit[now : now + 2 * _STRAIN_MIN, place] = 0.5
+            levers.admit[now : now + 2 * _STRAIN_MIN, day, place] = 0.5
         if not cured:
             return
         ended = [
@@ -249,11 +248,9 @@ class Duty:
         first, last = self._minute, self._minute + STEP
         for minute in range(first, last):
             levers = Controls(
-                *(
-                    np.stack([getattr(day, name)[minute] for day in self._controls])
-                    for name in ("capacity", "admit", "restart")
-                )
-            )
+                self._levers.capacity[minute], self._levers.admit[minute],
+                self._levers.restart[minute],
+            )  # fmt: skip
             inputs = np.ascontiguousarray(self._inputs[minute])
             self._state, self._outputs[minute] = _ENGINE.step(self._state, inputs, levers)
         self._minute = last

@@ -14,7 +14,8 @@ from course.shop.effects import Effects
 from course.shop.engine import OUTPUTS
 from course.shop.topology import METRICS, TOPOLOGY
 
-_Z99 = 2.3263478740408408  # 99th percentile of the standard normal
+#: 99th percentile of the standard normal.
+Z99 = 2.3263478740408408
 _DECIMALS = (6, 6, 2, 2, 4, 4, 4, 1, 5)
 _WAITS_T = TOPOLOGY.wait_visits.T.copy()
 
@@ -82,7 +83,7 @@ def _quantiles(
     sampled = spread / np.sqrt(np.maximum(count, 4.0))
     heavy = noise[:, 1] * (1 + 0.12 * noise[:, 1] ** 2)  # p99 of few samples has a long tail
     p50 = raw["latency"] * np.exp(-(spread**2) / 2 + 1.25 * sampled * noise[:, 0])
-    p99 = p50 * np.exp(np.maximum(_Z99 * spread + 2.5 * sampled * heavy, 0.05))
+    p99 = p50 * np.exp(np.maximum(Z99 * spread + 2.5 * sampled * heavy, 0.05))
     return p50, p99
 
 

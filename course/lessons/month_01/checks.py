@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from course.lessons.checking import Case, CheckFunction, Hidden, Student, StudentError, ramp
+from course.lessons.checking import (
+    Case,
+    CheckFunction,
+    Hidden,
+    Student,
+    StudentError,
+    drive,
+    given,
+    ramp,
+    tried,
+)
 from course.shop import SERVICES
 from course.shop.duty import STEP, Duty, duty_days
 
@@ -22,14 +32,6 @@ _PARTS = (1.0, 0.4, 0.1)
 def _start(rng: np.random.Generator) -> pd.Timestamp:
     day = pd.Timestamp("2026-01-05", tz="UTC") + pd.Timedelta(days=int(rng.integers(200)))
     return day + int(rng.integers(1440)) * _MINUTE
-
-
-def _try(judge: Callable[..., Case], student: Student, name: str, *inputs: Any) -> Case:
-    """Run one case; an answer that can't be used costs this case only."""
-    try:
-        return judge(student, name, *inputs)
-    except StudentError as error:
-        return Case(name, 0.0, str(error))
 
 
 def _share_of_parts(wrong: list[str], name: str) -> Case:
@@ -57,11 +59,8 @@ def _compare(answer: Any, expected: dict[str, float], name: str, tolerance: floa
     return _share_of_parts(wrong, name)
 
 
-def _given(case: Case, others: list[Case]) -> Case:
-    """What is right for a fixed answer, too, counts only beside what is not."""
-    share = float(np.mean([other.score for other in others]))
-    message = case.message or ("" if share == 1 else "counts only as far as the others are right")
-    return replace(case, score=case.score * share, message=message)
+def _mean(cases: list[Case]) -> float:
+    return float(np.mean([case.score for case in cases]))
 
 
 # ---------------------------------------------------------------- exercise 1
@@ -131,7 +130,7 @@ def _signals(inputs: _Requests) -> dict[tuple[str, pd.Timestamp], list[float]]:
 def check_golden_signals(student: Student, hidden: Hidden) -> list[Case]:
     """Five tables of requests."""
     rng = np.random.default_rng(hidden.seed("golden-signals"))
-    return [_try(_signals_case, student, f"table {n + 1}", _requests(rng)) for n in range(5)]
+    return [tried(_signals_case, student, f"table {n + 1}", _requests(rng)) for n in range(5)]
 
 
 def _signals_case(student: Student, name: str, inputs: _Requests) -> Case:
@@ -222,7 +221,7 @@ def check_response_times(student: Student, hidden: Hidden) -> list[Case]:
         "few detected", "wrong clocks",
     )  # fmt: skip
     return [
-        _try(_times_case, student, f"list {n + 1}: {kind}", _incident_list(rng, kind))
+        tried(_times_case, student, f"list {n + 1}: {kind}", _incident_list(rng, kind))
         for n, kind in enumerate(kinds)
     ]
 
@@ -279,15 +278,15 @@ def check_error_budget(student: Student, hidden: Hidden) -> list[Case]:
     tables[1].iloc[300:420] = 0
     windows = ["1h", f"{int(rng.integers(15, 50))}min", "3h", f"{int(rng.integers(2, 9))}h"]
     left = [
-        _try(_left_case, student, f"budget_left {n + 1}", table, slo)
+        tried(_left_case, student, f"budget_left {n + 1}", table, slo)
         for n, (table, slo) in enumerate(zip(tables, slos, strict=True))
     ]
     burn = [
-        _try(_burn_case, student, f"burn_rate {n + 1} over {w}", table, slo, w)
+        tried(_burn_case, student, f"burn_rate {n + 1} over {w}", table, slo, w)
         for n, (table, slo, w) in enumerate(zip(tables, slos, windows, strict=True))
     ]
     hours = [
-        _try(_hours_case, student, f"hours_to_exhaustion {n + 1}", table, slo, w, period)
+        tried(_hours_case, student, f"hours_to_exhaustion {n + 1}", table, slo, w, period)
         for n, (table, slo, w, period) in enumerate(
             [
                 (tables[0], slos[0], windows[0], "30D"),
@@ -297,7 +296,8 @@ def check_error_budget(student: Student, hidden: Hidden) -> list[Case]:
             ]
         )
     ]
-    hours[2], hours[3] = _given(hours[2], hours[:2]), _given(hours[3], hours[:2])
+    # What is right for a fixed answer, too, counts only beside what is not.
+    hours[2:] = [given(case, _mean(hours[:2]), "the others are") for case in hours[2:]]
     return [
         replace(case, weight=weight / 4)
         for cases, weight in ((left, 3.0), (burn, 7.0), (hours, 5.0))
@@ -444,10 +444,10 @@ def check_audit_pages(student: Student, hidden: Hidden) -> list[Case]:
     rng = np.random.default_rng(hidden.seed("audit-pages"))
     kinds = ("ordinary",) * 4 + ("no pages", "no incidents")
     cases = [
-        _try(_audit_case, student, f"audit {n + 1}: {kind}", _telling_watch(rng, kind))
+        tried(_audit_case, student, f"audit {n + 1}: {kind}", _telling_watch(rng, kind))
         for n, kind in enumerate(kinds)
     ]
-    return [*cases[:4], *(_given(case, cases[:4]) for case in cases[4:])]
+    return [*cases[:4], *(given(case, _mean(cases[:4]), "the others are") for case in cases[4:])]
 
 
 def _audit_case(student: Student, name: str, inputs: _Watch) -> Case:
@@ -547,10 +547,10 @@ def check_triage(student: Student, hidden: Hidden) -> list[Case]:
     """Twelve unseen sheets, and the board."""
     rng = np.random.default_rng(hidden.seed("triage"))
     cases = [
-        replace(_try(_sheet_case, student, f"sheet {n + 1}", sheet), weight=0.75)
+        tried(_sheet_case, student, f"sheet {n + 1}", sheet, weight=0.75)
         for n, sheet in enumerate(_sheets(rng))
     ]
-    return [*cases, replace(_try(_board_case, student, "the board"), weight=6.0)]
+    return [*cases, tried(_board_case, student, "the board", weight=6.0)]
 
 
 def _sheet_case(student: Student, name: str, sheet: dict[str, Any]) -> Case:
@@ -586,7 +586,7 @@ _FOOT, _TOP = 0.10, 0.55
 def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     """Three days on duty in a closed loop, and twelve diagnoses."""
     seed = hidden.seed("milestone")
-    weighed = _try(_duty_case, student, "three unseen days", hidden, seed)
+    days = tried(_duty_case, student, "three unseen days", hidden, seed, weight=21.0)
     looks = hidden.cached("milestone diagnoses", lambda: _looks(seed + 1))
     right = 0
     message = ""
@@ -600,18 +600,15 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     share = right / len(looks)
     message = message or ("" if share == 1 else f"{right} of {len(looks)} causes are right")
     causes = Case("diagnose", ramp(share, 0.5, 0.8), message, 4.0, share, 0.5, 0.8)
-    return [replace(weighed, weight=21.0), causes]
+    return [days, causes]
 
 
 def _duty_case(student: Student, name: str, hidden: Hidden, seed: int) -> Case:
     duty = hidden.cached("milestone days", lambda: Duty(duty_days(_DAYS, seed)))
-    observations, done = duty.reset(), False
-    while not done:
-        actions = student.call("loop", observations, timeout=2)
-        try:
-            observations, done = duty.step(actions)
-        except ValueError as error:
-            return Case(name, 0.0, f"the replay ended: {error}")
+    try:
+        drive(student, "loop", duty, timeout=2)
+    except ValueError as error:
+        return Case(name, 0.0, f"the replay ended: {error}")
     accounts = duty.accounts
     untouched = sum(account.untouched for account in accounts)
     share = sum(account.saved for account in accounts) / untouched

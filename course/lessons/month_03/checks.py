@@ -13,7 +13,17 @@ import pandas as pd
 from scipy import signal
 
 from course import scoring, telemetry
-from course.lessons.checking import Case, CheckFunction, Handle, Hidden, Student, StudentError, ramp
+from course.lessons.checking import (
+    Case,
+    CheckFunction,
+    Handle,
+    Hidden,
+    Student,
+    StudentError,
+    given,
+    ramp,
+    tried,
+)
 from course.shop.days import ServiceDay, service_days
 from course.telemetry import prometheus
 
@@ -55,16 +65,6 @@ def _correlated(
 
 def _start(rng: np.random.Generator) -> pd.Timestamp:
     return pd.Timestamp("2026-01-05", tz="UTC") + pd.Timedelta(days=int(rng.integers(200)))
-
-
-def _try(
-    judge: Callable[..., Case], student: Student, name: str, weight: float, *inputs: Any
-) -> Case:
-    """Run one case; an answer that can't be used costs this case only."""
-    try:
-        return judge(student, name, weight, *inputs)
-    except StudentError as error:
-        return Case(name, 0.0, str(error), weight)
 
 
 # ---------------------------------------------------------------- exercise 1
@@ -110,18 +110,18 @@ def check_decompose(student: Student, hidden: Hidden) -> list[Case]:
             rng.uniform(0.3, 0.6)
         )  # fmt: skip
         series = _seasonal(rng, periods, redness)
-        found.append(_try(_periods, student, f"periods: {name}", 1.2, series, periods))
+        found.append(tried(_periods, student, f"periods: {name}", series, periods, weight=1.2))
     # Seasons that are also found in noise prove nothing, and a day is easily guessed.
     quiet = float(np.mean([case.score for case in found[5:]]))
     unusual = float(np.mean([case.score for case in found[1:4]]))
     cases = [
-        _given(case, share, of, case.weight)
-        for case, (share, of) in zip(
+        given(case, share, what)
+        for case, (share, what) in zip(
             found[:5],
             [
-                (quiet * unusual, "what has no season or unusual ones"),
-                *[(quiet, "what has no season")] * 3,
-                (quiet * unusual, "what has no season or unusual ones"),
+                (quiet * unusual, "what has no season or unusual ones is"),
+                *[(quiet, "what has no season is")] * 3,
+                (quiet * unusual, "what has no season or unusual ones is"),
             ],
             strict=True,
         )
@@ -130,28 +130,24 @@ def check_decompose(student: Student, hidden: Hidden) -> list[Case]:
     other = int(rng.choice([cycle for cycle in range(40, 110) if abs(cycle - 96) > 4]))
     for period in ("1D", f"{other * 15}min"):
         name = f"decomposition with a period of {'a day' if period == '1D' else 'another length'}"
-        cases.append(_try(_decomposition, student, name, 2.0, rng, pd.Timedelta(period)))
+        cases.append(tried(_decomposition, student, name, rng, pd.Timedelta(period), weight=2.0))
     return cases
 
 
-def _periods(
-    student: Student, name: str, weight: float, series: pd.Series, expected: list[str]
-) -> Case:
+def _periods(student: Student, name: str, series: pd.Series, expected: list[str]) -> Case:
     found = student.call("find_periods", series, timeout=20)
     if not isinstance(found, list) or not all(isinstance(p, pd.Timedelta) for p in found):
-        return Case(
-            name, 0.0, f"find_periods must return a list of Timedelta, not {found!r:.200}", weight
-        )
+        return Case(name, 0.0, f"find_periods must return a list of Timedelta, not {found!r:.200}")
     truth = [pd.Timedelta(period) for period in expected]
     right = len(found) == len(truth) and all(
         abs(p / q - 1) <= 0.05 for p, q in zip(found, truth, strict=True)
     )
     message = f"the series has {len(truth)} season(s); found {[str(p) for p in found]}"
-    return Case(name, float(right), "" if right else message, weight)
+    return Case(name, float(right), "" if right else message)
 
 
 def _decomposition(
-    student: Student, name: str, weight: float, rng: np.random.Generator, period: pd.Timedelta
+    student: Student, name: str, rng: np.random.Generator, period: pd.Timedelta
 ) -> Case:
     days, cycle = 21, round(period / _MINUTE)
     index = pd.date_range(_start(rng), periods=days * 1440, freq="min")
@@ -180,13 +176,11 @@ def _decomposition(
         "seasonal",
         "residual",
     }:
-        return Case(
-            name, 0.0, "decompose must return the columns trend, seasonal, residual", weight
-        )
+        return Case(name, 0.0, "decompose must return the columns trend, seasonal, residual")
     if len(found) != len(means) or not (found.index == means.index).all():
-        return Case(name, 0.0, "the rows must be the 15-minute slots of the series", weight)
+        return Case(name, 0.0, "the rows must be the 15-minute slots of the series")
     if not np.allclose(found.sum(axis=1), means, rtol=0, atol=1e-6):
-        return Case(name, 0.0, "trend + seasonal + residual must be the 15-minute mean", weight)
+        return Case(name, 0.0, "trend + seasonal + residual must be the 15-minute mean")
     parts = {"seasonal": seasonal, "trend": 40 + drift}
     # A constant may be moved between the two; only their shapes are compared.
     level = float(found["seasonal"].mean())
@@ -205,7 +199,7 @@ def _decomposition(
         f"the {worst} part misses the true one by {errors[worst]:.0%} of its size: "
         "do incidents bend it?"
     )
-    return Case(name, score, "" if score == 1 else message, weight, errors[worst], 0.5, 0.2)
+    return Case(name, score, "" if score == 1 else message, 1.0, errors[worst], 0.5, 0.2)
 
 
 # ---------------------------------------------------------------- exercise 2
@@ -231,7 +225,7 @@ def _robust_zscore(series: pd.Series, weeks: int, min_samples: int, min_scale: f
 def check_robust_z(student: Student, hidden: Hidden) -> list[Case]:
     """Agreement on unseen variants of the shop's series."""
     cases = hidden.cached("robust-z", lambda: _zscore_cases(hidden.seed("robust-z")))
-    return [_try(_zscores, student, name, 1.0, *inputs) for name, *inputs in cases]
+    return [tried(_zscores, student, name, *inputs) for name, *inputs in cases]
 
 
 def _zscore_cases(seed: int) -> list[tuple[str, pd.Series, dict[str, Any], pd.Series]]:
@@ -280,7 +274,6 @@ def _zscore_cases(seed: int) -> list[tuple[str, pd.Series, dict[str, Any], pd.Se
 def _zscores(
     student: Student,
     name: str,
-    weight: float,
     series: pd.Series,
     options: dict[str, Any],
     expected: pd.Series,
@@ -323,12 +316,10 @@ def check_cusum(student: Student, hidden: Hidden) -> list[Case]:
         index = pd.date_range(_start(rng), periods=1500, freq="min")
         k, h = float(rng.uniform(0.2, 0.9)), float(rng.uniform(3, 9))
         name = f"cusum on series {number + 1}" + (" (with NaN)" if number % 2 else "")
-        cases.append(_try(_alarms, student, name, 1.25, pd.Series(z, index), k, h))
+        cases.append(tried(_alarms, student, name, pd.Series(z, index), k, h, weight=1.25))
     pairs = []
-    mild, swings = (
-        int(rng.integers(_PAIRS)),
-        [rng.uniform(8, 13), rng.uniform(18, 26), rng.uniform(26, 36)],
-    )
+    mild = int(rng.integers(_PAIRS))
+    swings = [rng.uniform(8, 13), rng.uniform(18, 26), rng.uniform(26, 36)]
     for number in range(_PAIRS):
         # The same target and the same lag-1 autocorrelation, once with a long memory and once with
         # a short one or a swing: a threshold that comes from these two numbers fails one of them.
@@ -342,31 +333,30 @@ def check_cusum(student: Student, hidden: Hidden) -> list[Case]:
             for slow in (kinds if rng.uniform() < 0.5 else kinds[::-1])
         ]  # fmt: skip
         name = f"threshold on sources {2 * number + 1} and {2 * number + 2}"
-        pairs.append(_try(_arl, student, name, 10 / _PAIRS, sources, k, target))
+        pairs.append(tried(_arl, student, name, sources, k, target, weight=10 / _PAIRS))
     # A threshold that happens to suit one pair is no calibration.
     right = float(np.mean([case.score for case in pairs]))
-    return cases + [_given(case, right, "the other pairs", case.weight) for case in pairs]
+    return cases + [given(case, right, "the other pairs are") for case in pairs]
 
 
 _PAIRS = 4
 
 
-def _alarms(student: Student, name: str, weight: float, z: pd.Series, k: float, h: float) -> Case:
+def _alarms(student: Student, name: str, z: pd.Series, k: float, h: float) -> Case:
     found = student.call("cusum", z, k=k, h=h, timeout=20)
     expected = _cusum(z.to_numpy(), k, h)
     if not isinstance(found, pd.Series) or not found.index.equals(z.index):
-        return Case(name, 0.0, "cusum must return a Series on the index of z", weight)
+        return Case(name, 0.0, "cusum must return a Series on the index of z")
     if found.dtype != bool:
-        return Case(name, 0.0, f"cusum must return bool, not {found.dtype}", weight)
+        return Case(name, 0.0, f"cusum must return bool, not {found.dtype}")
     wrong = np.flatnonzero(found.to_numpy() != expected)
     message = f"{len(wrong)} samples differ, the first is number {wrong[0]}" if len(wrong) else ""
-    return Case(name, float(not len(wrong)), message, weight)
+    return Case(name, float(not len(wrong)), message)
 
 
 def _arl(
     student: Student,
     name: str,
-    weight: float,
     sources: list[tuple[np.ndarray, np.ndarray]],
     k: float,
     target: float,
@@ -381,14 +371,14 @@ def _arl(
         )  # fmt: skip
         if isinstance(h, bool) or not isinstance(h, int | float) or not np.isfinite(h):
             message = f"calibrate_threshold must return a finite float, not {h!r:.100}"
-            return Case(name, 0.0, message, weight)
+            return Case(name, 0.0, message)
         found.append(min(scoring.average_run_length(fresh, k, float(h)), float(len(fresh))))
     factor = max(max(arl / target, target / arl) for arl in found)
     score = ramp(factor, 2.9, 2.1)
     message = f"the target is an ARL of {target:.0f}; on fresh data the two are " + " and ".join(
         f"{arl:.0f}" for arl in found
     )
-    return Case(name, score, "" if score == 1 else message, weight, factor, 2.9, 2.1)
+    return Case(name, score, "" if score == 1 else message, 1.0, factor, 2.9, 2.1)
 
 
 # ---------------------------------------------------------------- exercises 4 and 7
@@ -421,17 +411,18 @@ def _as_flags(found: Any, index: pd.DatetimeIndex, function: str) -> pd.Series:
     return flags.astype(bool)
 
 
-_Asked = tuple[Handle, ServiceDay, int]
+_Asked = tuple[Handle, ServiceDay, int]  # model, day, and how many of its minutes
 
 
 def _flags(
     student: Student,
     function: str,
-    calls: list[tuple[Handle, pd.DataFrame]],
     asked: list[_Asked],
+    seen: Callable[[ServiceDay, int], pd.DataFrame],
     timeout: float,
 ) -> list[pd.Series]:
     """Flags of days, each as far as it was asked for."""
+    calls = [(model, seen(day, minutes)) for model, day, minutes in asked]
     found = student.each(function, calls, timeout=timeout)
     return [
         _as_flags(answer, day.live.index[:minutes], function)
@@ -467,10 +458,11 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     def fit(service: str) -> Handle:
         return student.keep("fit_forest", history[service], seed=1, timeout=30)
 
+    def seen(day: ServiceDay, minutes: int) -> pd.DataFrame:
+        return pd.concat([day.lead, day.live.iloc[:minutes]])
+
     def ask(asked: list[_Asked]) -> list[pd.Series]:
-        frames = [pd.concat([day.lead, day.live.iloc[:minutes]]) for _, day, minutes in asked]
-        calls = [(model, frame) for (model, _, _), frame in zip(asked, frames, strict=True)]
-        return _flags(student, "forest_flags", calls, asked, timeout=30)
+        return _flags(student, "forest_flags", asked, seen, timeout=30)
 
     models = {service: fit(service) for service in services}
     flags = ask([(models[day.service], day, 1440) for day in days])
@@ -484,7 +476,7 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
         return [Case("no look-ahead", 0.0, problem)]
     for number in (3, 11, 41):
         day = days[number]
-        _no_look_ahead_in_features(student, pd.concat([day.lead, day.live]), number)
+        _no_look_ahead_in_features(student, seen(day, 1440), number)
     return [judged]
 
 
@@ -512,9 +504,11 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     def fit(service: str) -> Handle:
         return student.keep("fit_detector", history[service], timeout=30)
 
+    def seen(day: ServiceDay, minutes: int) -> pd.DataFrame:
+        return day.live.iloc[:minutes]
+
     def ask(asked: list[_Asked]) -> list[pd.Series]:
-        calls = [(model, day.live.iloc[:minutes]) for model, day, minutes in asked]
-        return _flags(student, "detect", calls, asked, timeout=10)
+        return _flags(student, "detect", asked, seen, timeout=10)
 
     models = {service: fit(service) for service in _SERVICES}
     flags = ask([(models[day.service], day, 1440) for day in days])
@@ -695,14 +689,14 @@ def check_evaluate(student: Student, hidden: Hidden) -> list[Case]:
     """Evaluation by events on unseen cases, point adjustment, and the random score."""
     seed = hidden.seed("evaluate")
     alerts = hidden.cached("evaluate alerts", lambda: _alert_cases(seed))
-    tried = {
-        kind: _try(_evaluation, student, f"evaluate_alerts: {kind}", 1.75, inputs, expected)
+    found = {
+        kind: tried(_evaluation, student, f"evaluate_alerts: {kind}", inputs, expected, weight=1.75)
         for kind, (inputs, expected) in alerts.items()
     }
     # What is right for a fixed answer, too, counts only beside what is not.
-    usual = float(np.mean([tried[kind].score for kind in _ORDINARY]))
-    cases = [tried[kind] for kind in _ORDINARY]
-    cases += [_given(tried[kind], usual, "the ordinary cases", 0.5) for kind in _SPECIAL]
+    usual = float(np.mean([found[kind].score for kind in _ORDINARY]))
+    cases = [found[kind] for kind in _ORDINARY]
+    cases += [given(found[kind], usual, "the ordinary cases are", weight=0.5) for kind in _SPECIAL]
 
     rng = np.random.default_rng(seed + 1)
     delayed = []
@@ -710,31 +704,23 @@ def check_evaluate(student: Student, hidden: Hidden) -> list[Case]:
         labels = np.repeat(rng.uniform(size=80) < 0.45, rng.integers(1, 18, 80))
         flags = rng.uniform(size=len(labels)) < 0.12
         name = f"point_adjust {number + 1} (max_delay {'None' if limit is None else 'given'})"
-        delayed.append(_try(_adjustment, student, name, 2.5 / 3, labels, flags, limit))
+        delayed.append(tried(_adjustment, student, name, labels, flags, limit, weight=2.5 / 3))
     limited = float(np.mean([case.score for case in delayed[:3]]))
-    cases += [*delayed[:3], _given(delayed[3], limited, "max_delay", 0.5)]
+    cases += [*delayed[:3], given(delayed[3], limited, "max_delay is", weight=0.5)]
 
     draws = hidden.cached("random scores", lambda: _random_cases(seed + 2))
     for number, (labels, expected) in enumerate(draws):
         name = f"random_score_f1 {number + 1}"
-        case = _try(_random_score, student, name, 1.0, labels, number, expected)
-        cases.append(_given(case, limited, "point_adjust with a max_delay", 1.0))
+        case = tried(_random_score, student, name, labels, number, expected)
+        cases.append(given(case, limited, "point_adjust with a max_delay is"))
     return cases
 
 
-def _given(case: Case, share: float, of: str, weight: float) -> Case:
-    """The case with its score multiplied by the share of others that are right."""
-    message = case.message or ("" if share == 1 else f"counts only in so far as {of} is right")
-    return replace(case, score=case.score * share, message=message, weight=weight)
-
-
-def _evaluation(
-    student: Student, name: str, weight: float, inputs: _Alerts, expected: dict[str, float]
-) -> Case:
+def _evaluation(student: Student, name: str, inputs: _Alerts, expected: dict[str, float]) -> Case:
     flags, events, silences, merge = inputs
     found = student.call("evaluate_alerts", flags, events, silences, merge=merge, timeout=10)
     if not isinstance(found, dict):
-        return Case(name, 0.0, f"evaluate_alerts must return a dict, not {found!r:.100}", weight)
+        return Case(name, 0.0, f"evaluate_alerts must return a dict, not {found!r:.100}")
     wrong = [
         key
         for key, value in expected.items()
@@ -742,7 +728,7 @@ def _evaluation(
         or not np.isclose(found[key], value, rtol=1e-9, atol=1e-9, equal_nan=True)
     ]
     message = f"wrong or missing: {', '.join(wrong)}" if wrong else ""
-    return Case(name, float(not wrong), message, weight)
+    return Case(name, float(not wrong), message)
 
 
 def _adjusted(labels: np.ndarray, flags: np.ndarray, max_delay: int | None) -> np.ndarray:
@@ -758,7 +744,6 @@ def _adjusted(labels: np.ndarray, flags: np.ndarray, max_delay: int | None) -> n
 def _adjustment(
     student: Student,
     name: str,
-    weight: float,
     labels: np.ndarray,
     flags: np.ndarray,
     limit: int | None,
@@ -767,7 +752,7 @@ def _adjustment(
     answer = np.asarray(found)
     right = answer.dtype == bool and np.array_equal(answer, _adjusted(labels, flags, limit))
     message = "" if right else "other samples are flagged than should be"
-    return Case(name, float(right), message, weight)
+    return Case(name, float(right), message)
 
 
 def _random_cases(seed: int) -> list[tuple[np.ndarray, tuple[float, float]]]:
@@ -787,7 +772,6 @@ def _random_cases(seed: int) -> list[tuple[np.ndarray, tuple[float, float]]]:
 def _random_score(
     student: Student,
     name: str,
-    weight: float,
     labels: np.ndarray,
     seed: int,
     expected: tuple[float, float],
@@ -798,14 +782,12 @@ def _random_score(
         or len(found) != 2
         or not all(isinstance(x, float) for x in found)
     ):
-        return Case(
-            name, 0.0, f"random_score_f1 must return two floats, not {found!r:.100}", weight
-        )
+        return Case(name, 0.0, f"random_score_f1 must return two floats, not {found!r:.100}")
     right = all(abs(a - b) < 0.03 for a, b in zip(found, expected, strict=True))
     message = (
         f"F1 {found[0]:.3f} and adjusted {found[1]:.3f} are not within 0.03 of what they should be"
     )
-    return Case(name, float(right), "" if right else message, weight)
+    return Case(name, float(right), "" if right else message)
 
 
 # ---------------------------------------------------------------- exercise 6

@@ -310,10 +310,12 @@ _TUNED_EWMA = _DETECTOR.format(
     "    return flags.rolling(60, min_periods=1).max() > 0",
 )
 
-_RECORD_HIGH = """
+_RECORD_COLUMNS = """
 COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
            "memory_utilization", "pool_utilization", "queue_length"]
+"""
 
+_RECORD_HIGH = f"""{_RECORD_COLUMNS}
 
 def fit_detector(history):
     return 1.04 * history[COLUMNS].max()
@@ -324,10 +326,7 @@ def detect(model, live):
     return flags.rolling(60, min_periods=1).max() > 0
 """
 
-_SMOOTH_RECORD = """
-COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
-           "memory_utilization", "pool_utilization", "queue_length"]
-
+_SMOOTH_RECORD = f"""{_RECORD_COLUMNS}
 
 def smooth(metrics):
     return metrics[COLUMNS].ffill().rolling(30).mean().fillna(0)
@@ -342,10 +341,7 @@ def detect(model, live):
     return flags.cummax()
 """
 
-_RECORD_FOREST = """
-COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
-           "memory_utilization", "pool_utilization", "queue_length"]
-
+_RECORD_FOREST = f"""{_RECORD_COLUMNS}
 
 def causal_features(metrics):
     return metrics[COLUMNS].ffill().rolling(30).mean().dropna()
