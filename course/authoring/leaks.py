@@ -20,7 +20,7 @@ from course.authoring.notebook import (
     is_task,
     read_lesson,
 )
-from course.lessons import Month
+from course.lessons import Month, check_files, wrong_answer_files
 
 #: A line of a solution tells something if it has at least this many characters, blanks left out.
 TELLING_SOLUTION = 20
@@ -63,11 +63,9 @@ def secrets_of(month: Month) -> Secrets:
     Import lines and signatures are no secret: they stand in the lesson.
     """
     lines: dict[str, str] = {}
-    for name in ("checks.py", "wrong_answers.py"):
-        path = month.path / name
-        if path.exists():
-            for line in _telling(path.read_text(encoding="utf-8"), TELLING_CHECK):
-                lines[line] = name
+    for path in [*check_files(month.path), *wrong_answer_files(month.path)]:
+        for line in _telling(path.read_text(encoding="utf-8"), TELLING_CHECK):
+            lines[line] = path.relative_to(month.path).as_posix()
     for cell in read_lesson(month.lesson_path).cells:
         for what, hidden in (("solution", _SOLUTION), ("mark scheme", _SCHEME)):
             for block in hidden.findall(cell.source):

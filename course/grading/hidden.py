@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import course
 from course.grading.secret import Secret
+from course.lessons import check_files
 
 T = TypeVar("T")
 _IN_MEMORY = 128
@@ -105,11 +106,10 @@ def code_version(month_folder: Path) -> str:
     """Hash of the code that hidden inputs come from: shop, scoring and the month's checks."""
     package = Path(course.__file__).parent
     files = sorted([*package.glob("shop/**/*.py"), *package.glob("scoring/**/*.py"),
-                    *month_folder.glob("*.py")])  # fmt: skip
+                    *check_files(month_folder)])  # fmt: skip
     total = hashlib.sha256()
     for path in files:
-        if path.name not in ("lesson.py", "wrong_answers.py"):
-            total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
 
 

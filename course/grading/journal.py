@@ -28,7 +28,7 @@ from course._files import write_atomic
 from course.errors import CourseError
 from course.grading.limits import MAX_SUBMISSION_BYTES
 from course.grading.sandbox import read_regular
-from course.lessons import Month
+from course.lessons import Month, check_files
 
 try:
     import fcntl
@@ -42,7 +42,6 @@ _FORMAT = 1
 # Parts of the package that have no say in a grade; whatever is not named here counts.
 _NO_SAY = {"authoring", "workspace", "cli.py"}
 _NO_SAY_IN_GRADING = {"api.py", "audit.py", "batch.py", "journal.py", "statistics.py", "tryout.py"}
-_NO_SAY_IN_MONTH = {"lesson.py", "wrong_answers.py"}
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "statsmodels", "ruptures")
 
 
@@ -201,7 +200,7 @@ def grader_digest(month: Month, source: Path, config: Path, *, unsafe: bool) -> 
     """
     package = Path(course.__file__).parent
     files = [path for path in package.rglob("*.py") if _has_say(path.relative_to(package))]
-    files += [path for path in month.path.glob("*.py") if path.name not in _NO_SAY_IN_MONTH]
+    files += check_files(month.path)
     files += [path for path in source.rglob("*") if path.is_file()]
     files += [config, package.parent / "data" / "SHA256SUMS"]
     total = hashlib.sha256(f"{_FORMAT} {unsafe} {month!r} {_versions()}".encode())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from course.lessons.checking import CheckFunction, WrongAnswer
 
+_WRONG = "wrong_answers"
 _HERE = Path(__file__).parent
 
 
@@ -91,6 +92,20 @@ class Month:
         """Import the wrong answers, the right alternatives last."""
         module = importlib.import_module(f"course.lessons.{self.folder}.wrong_answers")
         return [*module.WRONG_ANSWERS, *module.ALTERNATIVES]
+
+
+def check_files(folder: Path) -> list[Path]:
+    """Find the Python files of a month's hidden checks: neither its lesson nor its wrong answers."""
+    return [
+        path
+        for path in sorted(folder.rglob("*.py"))
+        if path.relative_to(folder).parts[0].removesuffix(".py") not in ("lesson", _WRONG)
+    ]
+
+
+def wrong_answer_files(folder: Path) -> list[Path]:
+    """Find the Python files of a month's wrong answers: ``wrong_answers.py`` or a package."""
+    return sorted([*folder.glob(f"{_WRONG}.py"), *folder.glob(f"{_WRONG}/**/*.py")])
 
 
 @cache

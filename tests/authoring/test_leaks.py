@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
-from course.authoring.leaks import scan_archive, scan_release
+from course.authoring.leaks import scan_archive, scan_release, secrets_of
+from course.lessons import check_files, wrong_answer_files
 
 if TYPE_CHECKING:
     from conftest import Tiny
@@ -122,3 +123,16 @@ def _zip(members: dict[str, bytes]) -> bytes:
         for name, content in members.items():
             zipped.writestr(name, content)
     return buffer.getvalue()
+
+
+def test_checks_and_wrong_answers_may_be_packages(tiny: Tiny) -> None:
+    folder = tiny.month.path
+    for package in ("checks", "wrong_answers"):
+        (folder / package).mkdir()
+        (folder / package / "part.py").write_text(
+            f"{package.upper()}_KEPT_APART = [1.0, 2.0, 3.0, 4.0, 5.0]\n", encoding="utf-8"
+        )
+    kept = secrets_of(tiny.month).lines
+    assert {"checks/part.py", "wrong_answers/part.py"} <= set(kept.values())
+    assert [path.name for path in check_files(folder)] == ["checks.py", "part.py"]
+    assert [path.name for path in wrong_answer_files(folder)] == ["part.py"]
