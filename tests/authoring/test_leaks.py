@@ -130,7 +130,7 @@ def test_checks_and_wrong_answers_may_be_packages(tiny: Tiny) -> None:
     for package in ("checks", "wrong_answers"):
         (folder / package).mkdir()
         (folder / package / "part.py").write_text(
-            f"{package.upper()}_KEPT_APART = [1.0, 2.0, 3.0, 4.0, 5.0]\n", encoding="utf-8"
+            f"{package.upper()}_KEPT_APART = [1.25, 2.25, 3.25, 4.25, 5.25]\n", encoding="utf-8"
         )
     kept = secrets_of(tiny.month).lines
     assert {"checks/part.py", "wrong_answers/part.py"} <= set(kept.values())
