@@ -1,29 +1,26 @@
-"""Average run length of a two-sided CUSUM."""
+"""Average run length of a detector's alarms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from course.scoring import average_run_length
 
 
-def test_constant_excess_alarms_every_third_sample():
-    # Sums 1, 2, 3 > 2.5: an alarm with every third sample.
-    assert average_run_length(np.full(12, 1.5), k=0.5, h=2.5) == 3.0
+def test_samples_over_alarms_with_the_unfinished_run():
+    alarms = pd.Series([False, True, False, True, False, False, False, False])
+    assert average_run_length(alarms) == 4.0
 
 
-def test_both_sides_count_alike():
-    z = np.random.default_rng(0).normal(size=20_000)
-    assert average_run_length(z, 0.5, 3.0) == average_run_length(-z, 0.5, 3.0)
+def test_agrees_with_the_rate_of_independent_alarms():
+    alarms = np.random.default_rng(0).uniform(size=200_000) < 0.01
+    assert average_run_length(alarms) == pytest.approx(100, rel=0.08)
 
 
-def test_agrees_with_siegmund_on_independent_samples():
-    z = np.random.default_rng(1).normal(size=400_000)
-    b = 4 + 1.166
-    siegmund = (np.exp(b) - b - 1) / (2 * 0.25) / 2
-    assert average_run_length(z, 0.5, 4.0) == pytest.approx(siegmund, rel=0.08)
+def test_silence_is_infinite():
+    assert average_run_length(np.zeros(5, dtype=bool)) == float("inf")
 
 
-def test_silence_is_infinite_and_nan_is_refused():
-    assert average_run_length(np.zeros(5), 0.5, 1.0) == float("inf")
-    with pytest.raises(ValueError, match="1 NaN"):
-        average_run_length(np.array([0.0, np.nan]), 0.5, 1.0)
+def test_scores_are_refused():
+    with pytest.raises(TypeError, match="must be bool.*float64"):
+        average_run_length(np.array([0.0, 1.0]))

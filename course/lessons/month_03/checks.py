@@ -372,7 +372,7 @@ def _arl(
         if isinstance(h, bool) or not isinstance(h, int | float) or not np.isfinite(h):
             message = f"calibrate_threshold must return a finite float, not {h!r:.100}"
             return Case(name, 0.0, message)
-        found.append(min(scoring.average_run_length(fresh, k, float(h)), float(len(fresh))))
+        found.append(min(scoring.average_run_length(_cusum(fresh, k, float(h))), float(len(fresh))))
     factor = max(max(arl / target, target / arl) for arl in found)
     score = ramp(factor, 2.9, 2.1)
     message = f"the target is an ARL of {target:.0f}; on fresh data the two are " + " and ".join(

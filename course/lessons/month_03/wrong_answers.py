@@ -150,7 +150,8 @@ def calibrate_threshold(quiet, *, k=0.5, target_arl=500, seed=0):
     low, high = 1.0, 60.0
     while high - low > 0.1:
         h = (low + high) / 2
-        low, high = (h, high) if average_run_length(like, k, h) < target_arl else (low, h)
+        few = len(like) / max(cusum(pd.Series(like), k, h).sum(), 1) < target_arl
+        low, high = (h, high) if few else (low, h)
     return high
 """
 
