@@ -4,9 +4,9 @@
 
 The stock side is plain ``nbgrader autograde`` of twins of the month's notebook, in which every
 check cell ends in a ``BEGIN HIDDEN TESTS`` part that runs the same hidden check inside the
-student's kernel, in favour of stock nbgrader with hidden inputs from the same cache on disk. The
-course's side is what ``course grade`` does, sandbox on, hidden inputs made anew (a fresh secret).
-Both sides run one after the other on this machine and must give the reference full points.
+student's kernel, in favour of stock nbgrader with hidden inputs from a cache on disk. The course's side is
+what ``course grade`` does, sandbox on. Both begin with an empty cache, make the hidden inputs once,
+run one after the other on this machine and must give the reference full points.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def stock(which: Month, submissions: int, folder: Path) -> Run:
                 f"hidden_test({which.number}, {exercise!r}, globals())\n### END HIDDEN TESTS\n"
             )
     _write(folder / "source" / which.notebook_file, source)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COURSE_CACHE": str(folder / "cache")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
 
     def nbgrader(*arguments: str) -> float:
@@ -180,7 +180,10 @@ def course_side(which: Month, submissions: int, jobs: int, folder: Path) -> Run:
     _submit(folder, which, notebook, submissions)
     script = GRADE.format(number=which.number, root=str(folder), jobs=jobs)
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.DEVNULL,
+        env={**os.environ, "COURSE_CACHE": str(folder / "cache")},
+    )  # fmt: skip
     memory = PeakMemory(process.pid)
     memory.start()
     if process.wait():

@@ -67,7 +67,9 @@ def execute(
             extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": folder}},
         )
-        with client.setup_kernel(env={**os.environ, "PYTHONHASHSEED": "0"}):
+        # What runs on this machine must not be in the outputs: there is no testbed in this folder.
+        alone = {"PYTHONHASHSEED": "0", "COURSE_TESTBED_RUN": os.path.join(folder, "no-testbed")}
+        with client.setup_kernel(env={**os.environ, **alone}):
             cells = list(enumerate(notebook.cells))
             for index, cell in tqdm(
                 cells, desc=name, unit="cell", disable=not progress, leave=False

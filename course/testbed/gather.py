@@ -37,7 +37,12 @@ Parts = dict[str, pd.DataFrame]
 
 
 def gather(
-    state: Mapping[str, Any], folder: Path, begin: pd.Timestamp, end: pd.Timestamp, interval: float
+    state: Mapping[str, Any],
+    folder: Path,
+    begin: pd.Timestamp,
+    end: pd.Timestamp,
+    interval: float,
+    step: float = STEP_S,
 ) -> Parts:
     """Read everything that a run has seen between two times.
 
@@ -51,6 +56,8 @@ def gather(
         UTC.
     interval : float
         Seconds between scrapes.
+    step : float
+        Seconds between rows of the metrics.
 
     Returns
     -------
@@ -64,7 +71,7 @@ def gather(
     spans = _rows(telemetry, "spans", begin, end, "start_ns")
     logs = _rows(telemetry, "logs", begin, end, "time_ns")
     return {
-        "metrics": metrics(monitoring, begin, end, interval),
+        "metrics": metrics(monitoring, begin, end, interval, step),
         "raw": raw(monitoring, begin, end),
         "traces": kept_traces(spans),
         "logs": kept_logs(logs),
@@ -81,19 +88,24 @@ def monitoring_name(state: Mapping[str, Any]) -> str:
 
 
 def metrics(
-    monitoring: Monitoring, begin: pd.Timestamp, end: pd.Timestamp, interval: float
+    monitoring: Monitoring,
+    begin: pd.Timestamp,
+    end: pd.Timestamp,
+    interval: float,
+    step: float = STEP_S,
 ) -> pd.DataFrame:
-    """The shop's metrics, one row every `STEP_S` seconds, columns (service, metric), float32.
+    """The shop's metrics, one row every ``step`` seconds, columns (service, metric), float32.
 
     NaN where a service has none of a kind (a disk), or had no request to measure.
     """
+    every = f"{step:g}s"
     # A rate needs samples before its first time.
-    first = (begin + pd.Timedelta(seconds=6 * interval)).ceil(f"{STEP_S}s")
+    first = (begin + pd.Timedelta(seconds=6 * interval)).ceil(every)
     columns = pd.MultiIndex.from_product([list(NODES), METRICS], names=["service", "metric"])
     found: dict[tuple[str, str], np.ndarray] = {}
-    index = pd.date_range(first, end, freq=f"{STEP_S}s", name="time")
+    index = pd.date_range(first, end, freq=every, name="time")
     for metric, expression in metric_queries(interval).items():
-        table = monitoring.range(expression, first, end, STEP_S)
+        table = monitoring.range(expression, first, end, step)
         for name in table.columns:
             service = name.partition('service="')[2].partition('"')[0]
             found[service, metric] = _rounded(metric, table[name].to_numpy())
@@ -122,6 +134,7 @@ def raw(monitoring: Monitoring, begin: pd.Timestamp, end: pd.Timestamp) -> pd.Da
     tables = [monitoring.range(name, first, end, STEP_S) for name in _RAW]
     joined = pd.concat(tables, axis=1)
     joined.index.name = "time"
+    joined.columns = joined.columns.astype("str")  # none yet, shortly after the start
     seconds = joined.columns.str.contains("_seconds_(?:sum|total)")
     joined.loc[:, seconds] = joined.loc[:, seconds].round(3)
     return joined
