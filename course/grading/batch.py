@@ -139,7 +139,9 @@ def _outcomes(
         return
     # The workers share out the making of the hidden inputs; else each would make all of them.
     month, several = tasks[0].month, min(jobs, len(tasks)) > 1
-    first = [Warm(month, exercise.id, secret) for exercise in month.exercises] if several else []
+    # Those worth most points tend to take longest, so they begin first.
+    exercises = sorted(month.exercises, key=lambda exercise: -exercise.points)
+    first = [Warm(month, exercise.id, secret) for exercise in exercises] if several else []
     work: list[Task | Warm] = [*first, *tasks]
     answers = in_processes(work, _work, jobs=jobs, limit_s=limit_s, home=home, first=len(first))
     with contextlib.closing(answers):

@@ -39,6 +39,7 @@ from course.grading.sandbox import (
 
 log = logging.getLogger("course.grading")
 ANNOUNCED = "COURSE_FORK_SERVER"
+_ABOUT = "about.json"
 _START_S = 120.0
 _KEPT = 2
 
@@ -106,7 +107,9 @@ class ForkServer:
     warmth : Warmth
         What it does before the first fork.
     base : Path, optional
-        Folder of a parent that another process has started and will end.
+        Folder of a parent that another process has started and will end; it may still warm up.
+    wait : bool
+        Return once it is ready; if not, the first use of it waits.
 
     Raises
     ------
@@ -114,22 +117,25 @@ class ForkServer:
         It did not come up, or can't fork confined kernels on this machine.
     """
 
-    def __init__(self, warmth: Warmth, base: Path | None = None) -> None:
+    def __init__(self, warmth: Warmth, base: Path | None = None, *, wait: bool = True) -> None:
         self.warmth = warmth
         self._process: subprocess.Popen | None = None
-        self._log: int | None = None
+        self.prefix_problem = ""
         if base is None:
             self.base = Path(tempfile.mkdtemp(prefix="cf-", dir=short_temporary()))
             self.uid = free_uid() if os.geteuid() == 0 else None
             try:
                 self._start()
-                self._wait()
+                if wait:
+                    self._wait()
+                else:
+                    threading.Thread(target=self._announce, name="warm parent", daemon=True).start()
             except BaseException:
                 self.close()
                 raise
         else:
             self.base = base
-            about = json.loads((base / "about.json").read_text(encoding="utf-8"))
+            about = _read_about(base)
             self.uid, self.prefix_problem = about["uid"], about["problem"]
 
     @property
@@ -218,12 +224,31 @@ class ForkServer:
                 answer, _ = _receive_with_pid(connection)
                 if "problem" in answer:
                     self.prefix_problem = str(answer["problem"])
-                    about = {"uid": self.uid, "problem": self.prefix_problem}
-                    (self.base / "about.json").write_text(json.dumps(about), encoding="utf-8")
+                    if self.prefix_problem:
+                        log.warning(
+                            "the lesson's first cells are run anew each time: %s",
+                            self.prefix_problem,
+                        )
+                    self._tell({"uid": self.uid, "problem": self.prefix_problem})
                     return
             time.sleep(0.03)
         text = (self.base / "log").read_text(errors="replace").strip()[-300:]
         raise SandboxError(f"the warm parent did not come up: {text or process.poll()}")
+
+    def _announce(self) -> None:
+        """Wait in the background, and tell those who wait for it how it went."""
+        try:
+            self._wait()
+        except SandboxError as error:
+            if self.owned:  # else it was closed in the meantime, and nobody waits
+                log.warning("kernels start cold, which is slower: %s", error)
+                self._tell({"failed": str(error)})
+
+    def _tell(self, about: dict[str, object]) -> None:
+        with contextlib.suppress(OSError):
+            part = self.base / f".{_ABOUT}.part"
+            part.write_text(json.dumps(about), encoding="utf-8")
+            part.replace(self.base / _ABOUT)
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -234,6 +259,19 @@ class ForkServer:
             connection.close()
             raise
         return connection
+
+
+def _read_about(base: Path) -> dict:
+    """What a parent says of itself once it is warm."""
+    until = time.monotonic() + _START_S
+    while base.is_dir() and time.monotonic() < until:
+        with contextlib.suppress(FileNotFoundError):
+            about: dict = json.loads((base / _ABOUT).read_text(encoding="utf-8"))
+            if "failed" in about:
+                raise SandboxError(f"the warm parent did not come up: {about['failed']}")
+            return about
+        time.sleep(0.03)
+    raise SandboxError("the warm parent did not come up")
 
 
 def _receive_with_pid(connection: socket.socket) -> tuple[dict, int]:
@@ -259,10 +297,11 @@ _failed: dict[str, str] = {}
 _lock = threading.Lock()
 
 
-def fork_server(warmth: Warmth) -> ForkServer | None:
+def fork_server(warmth: Warmth, *, wait: bool = True) -> ForkServer | None:
     """A running parent of this kind: announced, kept from before, or new; None where none can be.
 
-    The last two are kept until this process ends.
+    The last two are kept until this process ends. Without ``wait`` a new one may still warm up:
+    that is for handing it to other processes, which wait for it themselves.
     """
     with _lock:
         server = _announced(warmth) or _servers.get(warmth.key)
@@ -276,15 +315,11 @@ def fork_server(warmth: Warmth) -> ForkServer | None:
         if warmth.key in _failed:
             return None
         try:
-            server = ForkServer(warmth)
+            server = ForkServer(warmth, wait=wait)
         except (OSError, SandboxError) as error:
             _failed[warmth.key] = str(error)
             log.warning("kernels start cold, which is slower: %s", error)
             return None
-        if server.prefix_problem:
-            log.warning(
-                "the lesson's first cells are run anew each time: %s", server.prefix_problem
-            )
         _servers[warmth.key] = server
         while len(_servers) > _KEPT:
             _servers.popitem(last=False)[1].close()
@@ -293,8 +328,11 @@ def fork_server(warmth: Warmth) -> ForkServer | None:
 
 @contextmanager
 def shared_server(warmth: Warmth) -> Iterator[ForkServer | None]:
-    """Share one parent with the processes that are started inside the block."""
-    server = fork_server(warmth)
+    """Share one parent with the processes that are started inside the block.
+
+    It warms up while they start.
+    """
+    server = fork_server(warmth, wait=False)
     before = os.environ.get(ANNOUNCED)
     if server is not None:
         os.environ[ANNOUNCED] = f"{warmth.key}={server.base}"
@@ -313,7 +351,7 @@ def _announced(warmth: Warmth) -> ForkServer | None:
         return None
     try:
         return ForkServer(warmth, Path(base))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, SandboxError):
         return None
 
 

@@ -147,25 +147,23 @@ def flags(score: pd.Series, setting: Setting) -> pd.Series:
 
 def event_f1(cases: Sequence[Case], setting: Setting) -> scoring.EventScores:
     """Pooled event scores of a setting."""
-    return scoring.pool_scores(
-        scoring.event_scores(
-            flags(oddness(metrics, setting.rows), setting), truth[["start", "end"]]
-        )
-        for metrics, truth in cases
-    )
+    return _pooled([oddness(metrics, setting.rows) for metrics, _ in cases], cases, setting)
+
+
+def _pooled(
+    scores: Sequence[pd.Series], cases: Sequence[Case], setting: Setting
+) -> scoring.EventScores:
+    found = [
+        scoring.event_scores(flags(score, setting), truth[["start", "end"]])
+        for score, (_, truth) in zip(scores, cases, strict=True)
+    ]
+    return scoring.pool_scores(found)
 
 
 def tuned(cases: Sequence[Case]) -> Setting:
     """The setting with the highest event F1."""
     scores = {rows: [oddness(m, rows) for m, _ in cases] for rows in {s.rows for s in GRID}}
-
-    def f1(setting: Setting) -> float:
-        return scoring.pool_scores(
-            scoring.event_scores(flags(score, setting), truth[["start", "end"]])
-            for score, (_, truth) in zip(scores[setting.rows], cases, strict=True)
-        ).f1
-
-    return max(GRID, key=f1)
+    return max(GRID, key=lambda setting: _pooled(scores[setting.rows], cases, setting).f1)
 
 
 def main(name: str) -> None:

@@ -189,6 +189,27 @@ def test_processes_below_this_one_share_it(server: ForkServer) -> None:
     assert forkserver.ANNOUNCED not in os.environ
 
 
+def test_others_wait_for_a_parent_that_still_warms_up(sandbox: None) -> None:
+    warmth = Warmth(("decimal",))
+    with shared_server(warmth) as found:
+        assert found is not None
+        assert not (found.base / "about.json").exists()
+        other = forkserver._announced(warmth)
+        assert other is not None and other.alive and other.base == found.base
+
+
+def test_others_are_told_that_a_parent_did_not_come_up(
+    sandbox: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forkserver, "fork_server_command", lambda base, uid: ["/bin/false"])
+    warmth = Warmth(("fractions",))
+    with shared_server(warmth) as found:
+        assert found is not None
+        began = time.monotonic()
+        assert forkserver._announced(warmth) is None
+        assert time.monotonic() - began < 20
+
+
 def test_a_parent_that_was_killed_is_replaced(
     sandbox: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -205,7 +226,7 @@ def test_a_parent_that_was_killed_is_replaced(
 def test_where_none_can_be_kernels_start_cold(
     sandbox: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(warmth: Warmth) -> ForkServer:
+    def fail(warmth: Warmth, *, wait: bool = True) -> ForkServer:
         raise SandboxError("no namespaces for you")
 
     monkeypatch.setattr(forkserver, "ForkServer", fail)
