@@ -75,7 +75,9 @@ def service_days(
         Draw in strata: as many incidents of one kind as of another, of each kind as many slight
         as grave ones, in random order. Leaves less to luck than independent draws.
     begins : (int, int)
-        Minutes of the day between which an incident begins, 60 to 1380 at the widest.
+        Minutes of the day between which an incident begins, 60 to 1380 at the widest. If the first
+        is the later one, they are the evening and the morning around a midnight:
+        ``(1140, 660)`` is from 19:00 to 23:00 or from 01:00 to 11:00.
 
     Returns
     -------
@@ -96,8 +98,10 @@ def service_days(
     >>> day.service, len(day.live), len(day.events)
     ('checkout', 1440, 1)
     """
-    if not _FIRST <= begins[0] < begins[1] <= _LAST:
+    if not all(_FIRST <= minute <= _LAST for minute in begins) or begins[0] == begins[1]:
         raise ValueError(f"begins is {begins}; incidents begin between {_FIRST} and {_LAST}")
+    spans = [begins] if begins[0] < begins[1] else [(_FIRST, begins[1]), (begins[0], _LAST)]
+    minutes = np.concatenate([np.arange(*span) for span in spans])
     first = after.ceil("D")
     if balanced:
         drawn = _in_strata(n, seed, services, kinds, quiet_share, severity)
@@ -109,7 +113,8 @@ def service_days(
     scenarios, watched = [], []
     for number, scenario in enumerate(drawn):
         rng = seeds.stream(seed, seeds.DRAW, number, 1)
-        day, begin, other = rng.integers((0, begins[0], 0), (7, begins[1], len(services)))
+        day, place, other = rng.integers((0, 0, 0), (7, len(minutes), len(services)))
+        begin = minutes[place]
         scenario = replace(
             scenario,
             start=first + pd.Timedelta(days=int(day)),

@@ -46,11 +46,15 @@ _REMEMBERED_MIN = 60
 _CHANGES_MIN = 30
 _WEEKS = 4
 _PLACES = {
-    "bad_deploy": ("storefront", "search", "account", "catalog", "inventory", "payment", "shipping"),
-    "pool_exhaustion": ("storefront", "catalog", "checkout"),
+    # Most services can suffer from several kinds, so that a name is no diagnosis.
+    "bad_deploy": ("storefront", "search", "cart", "checkout", "account", "catalog", "pricing",
+                   "inventory", "payment", "shipping"),
+    "pool_exhaustion": ("storefront", "search", "checkout", "account", "catalog", "pricing",
+                        "inventory", "payment"),
     "third_party_outage": ("payment-provider",),
     "disk_full": ("catalog-db", "orders-db", "order-queue", "search"),
-    "network_loss": ("account", "inventory", "payment", "pricing", "search", "session-cache"),
+    "network_loss": ("storefront", "search", "cart", "checkout", "account", "order-queue",
+                     "catalog", "pricing", "inventory", "payment", "session-cache", "orders-db"),
 }  # fmt: skip
 _FIRST = pd.Timestamp("2026-03-02", tz="UTC")
 _APART = 120  # minutes between two starts

@@ -517,8 +517,9 @@ print(f"{len(closed)} of {len(true_minutes)} are closed; their mean is {closed.m
 # 11:40. One was detected 11:20 and nothing since. One was not detected. Then `ttd` is 20, `tta` is 5 (of two, one is
 # censored at 40: $S(5) = 0.5$), and `ttr` is `inf` ($S(40) = 2/3$).
 #
-# **Scored:** six unseen lists of 15 to 80 incidents, one of them with closed incidents only. For each, with all three
-# right 2.5 points, with two 1, with one 0.25. 5 s a call.
+# **Scored:** six unseen lists of 15 to 80 incidents, many of which began minutes before the report. For each, with all
+# three right 2.5 points, with two 1, with one 0.25. One list has closed incidents only, and counts only in so far as
+# the others are right. 5 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "response-times", "locked": false, "schema_version": 3, "solution": true, "task": false}

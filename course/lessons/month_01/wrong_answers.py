@@ -127,6 +127,11 @@ _TIMES = [
     ),
     WrongAnswer("response-times", "means", "MTTD as in the report", _TIMES_MEAN, "naive"),
     _mistake(
+        "response-times", "open ones last for ever", "a plain median with infinity for what is open",
+        ("        share = 1.0\n",
+         "        minutes = np.where(ended, minutes, np.inf)\n        share = 1.0\n"),
+    ),
+    _mistake(
         "response-times", "median of the closed", "leaves out what is open",
         ("kept = (begin <= now) & ~(end < begin)", "kept = (end <= now) & (end >= begin)"),
     ),
