@@ -261,7 +261,17 @@ def _rate_case(student: Student, name: str, counter: Counter) -> Case:
 
 # ---------------------------------------------------------------- histogram_quantile
 
-_KINDS = ("middle", "first bucket", "+Inf bucket", "repaired counts", "q outside", "no answer")
+#: What a batch holds, and the part that it counts for: `no answer` is drawn in four ways.
+KINDS = {
+    "middle": "middle",
+    "rank on a count": "middle",
+    "first bucket": "first bucket",
+    "first bound at most 0": "first bucket",
+    "+Inf bucket": "+Inf bucket",
+    "repaired counts": "repaired counts",
+    "q outside": "q outside",
+    "no answer": "no answer",
+}
 _NOTHING = (math.nan, math.nan, math.nan)
 
 
@@ -322,8 +332,10 @@ def make_histogram(rng: np.random.Generator, kind: str) -> _Query:
         inner = math.isfinite(low) and low != 0 and math.isfinite(high)
         is_kind = {
             "middle": inner,
+            "rank on a count": inner,
             "repaired counts": inner,
-            "first bucket": low == -math.inf or (low == 0 and math.isfinite(value)),
+            "first bucket": low == 0 and math.isfinite(value) and min(buckets)[0] > 0,
+            "first bound at most 0": low == -math.inf,
             "+Inf bucket": high == math.inf,
         }.get(kind, True)
         if is_kind:
@@ -331,8 +343,8 @@ def make_histogram(rng: np.random.Generator, kind: str) -> _Query:
 
 
 def _draw(rng: np.random.Generator, kind: str) -> _Query:
-    size = int(rng.integers(2, 12))
-    signed = rng.uniform() < (0.5 if kind == "first bucket" else 0.2)
+    size = int(rng.integers(3, 12))
+    signed = kind == "first bound at most 0" or rng.uniform() < 0.2
     widths = rng.uniform(0.1, 2, size) * float(rng.choice([0.01, 1, 250]))
     begin = -rng.uniform(0, 1.2) * widths.sum() if signed else 0.0
     if signed and rng.uniform() < 0.2:
@@ -342,12 +354,12 @@ def _draw(rng: np.random.Generator, kind: str) -> _Query:
         bounds[0] = 0.0
     share = 0.4 if kind == "+Inf bucket" else 0.1
     added = rng.poisson(rng.choice([0, 2, 30], size + 1, p=[0.3, 0.3, 0.4])).astype(float)
-    if kind == "first bucket":
+    if KINDS[kind] == "first bucket":
         added[0] += rng.integers(5, 60)
     added[-1] = rng.poisson(share * added.sum())
     q = float(rng.choice([0.5, 0.9, 0.95, 0.99, 1.0, round(rng.uniform(0.02, 1), 3)]))
-    if rng.uniform() < 0.3:  # a rank that is a count, beside buckets that may be empty
-        q, added = float(rng.choice([0.25, 0.5, 0.75])), 4 * np.ceil(added / 4)
+    if kind == "rank on a count":
+        q, added = _on_a_count(rng, size)
     elif rng.uniform() < 0.4:  # counts per second
         added = added * rng.uniform(0.01, 0.9)
     if not added.any():
@@ -372,6 +384,15 @@ def _draw(rng: np.random.Generator, kind: str) -> _Query:
     return q, [buckets[place] for place in shuffled]
 
 
+def _on_a_count(rng: np.random.Generator, size: int) -> tuple[float, np.ndarray]:
+    """Draw counts per bucket of which some add up to the rank, and the next bucket is empty."""
+    q, place = float(rng.choice([0.25, 0.5, 0.75])), int(rng.integers(1, size - 1))
+    added = np.zeros(size + 1)
+    added[: place + 1] = 3.0 + 3 * rng.poisson(5, place + 1)
+    added[int(rng.integers(place + 2, size + 1))] = added.sum() * (1 - q) / q
+    return q, added
+
+
 def _unrepaired(
     rng: np.random.Generator, q: float, bounds: list[float], counts: np.ndarray
 ) -> _Query:
@@ -394,7 +415,8 @@ def check_histogram_quantile(student: Student, hidden: Hidden) -> list[Case]:
     rng = np.random.default_rng(hidden.seed("histogram-quantile"))
     cases = []
     for number in range(5):
-        kinds = [kind for kind in _KINDS for _ in range(6)]
+        parts = list(KINDS.values())
+        kinds = [kind for kind, part in KINDS.items() for _ in range(6 // parts.count(part))]
         order = rng.permutation(len(kinds))
         batch = [(kinds[place], *make_histogram(rng, kinds[place])) for place in order]
         cases.append(tried(_quantile_case, student, f"batch {number + 1}", batch))
@@ -411,13 +433,11 @@ def _quantile_case(
     missed: dict[str, int] = {}
     for (kind, q, buckets), answer in zip(batch, answers, strict=True):
         expected = bucket_quantile(q, buckets)
-        found = [
-            answer.get(key) if isinstance(answer, dict) else None
-            for key in ("value", "low", "high")
-        ]
+        given = answer if isinstance(answer, dict) else {}
+        found: list[Any] = [given.get(key) for key in ("value", "low", "high")]
         right = [_is_number(f) and _close(f, e) for f, e in zip(found, expected, strict=True)]
         if not right[0]:
-            missed[kind] = missed.get(kind, 0) + 1
+            missed[KINDS[kind]] = missed.get(KINDS[kind], 0) + 1
         if not all(right[1:]):
             missed["low and high"] = missed.get("low and high", 0) + 1
     return _share_of_parts({part: f"{count} wrong" for part, count in missed.items()}, name)

@@ -100,7 +100,7 @@ def counter_rate(samples, times, window):
             "after_s": after, "before_s": before, "increase": increase,
         },
         index=times,
-    ).where(enough[:, None])
+    ).where(np.column_stack([enough] * 4))
     table["resets"] = np.where(enough, falls[last + 1] - falls[first + 1], 0)
     table["samples"] = count
     return table
