@@ -54,25 +54,26 @@ prom_log = prom_log.assign(seconds=prom_log["duration_ms"] / 1000)
 def prom_page(replica: str, now: pd.Timestamp) -> str:
     """The text that a replica of payment serves at a time."""
     own = prom_log[(prom_log["replica"] == replica) & (prom_log["start"] <= now)]
-    busy = (own["start"] + pd.to_timedelta(own["seconds"], unit="s") > now).sum()
+    ended = own[own["start"] + pd.to_timedelta(own["seconds"], unit="s") <= now]
     codes = own["status"].value_counts().sort_index()
     lines = ["# HELP payment_requests_total Requests taken since the process began."]
     lines += ["# TYPE payment_requests_total counter"]
     lines += [f'payment_requests_total{{code="{code}"}} {count}' for code, count in codes.items()]
     lines += ["# HELP payment_requests_in_progress Requests being worked on now."]
-    lines += ["# TYPE payment_requests_in_progress gauge", f"payment_requests_in_progress {busy}"]
+    lines += ["# TYPE payment_requests_in_progress gauge"]
+    lines += [f"payment_requests_in_progress {len(own) - len(ended)}"]
     lines += ["# HELP payment_duration_seconds How long requests took."]
     lines += ["# TYPE payment_duration_seconds histogram"]
     for bound in (0.1, 0.25, 0.5, 1.0, 2.5):
-        count = (own["seconds"] <= bound).sum()
+        count = (ended["seconds"] <= bound).sum()
         lines += [f'payment_duration_seconds_bucket{{le="{bound}"}} {count}']
-    lines += [f'payment_duration_seconds_bucket{{le="+Inf"}} {len(own)}']
-    lines += [f"payment_duration_seconds_sum {own['seconds'].sum():.3f}"]
-    lines += [f"payment_duration_seconds_count {len(own)}"]
+    lines += [f'payment_duration_seconds_bucket{{le="+Inf"}} {len(ended)}']
+    lines += [f"payment_duration_seconds_sum {ended['seconds'].sum():.3f}"]
+    lines += [f"payment_duration_seconds_count {len(ended)}"]
     return "\n".join(lines)
 
 
-print(prom_page("payment-1", pd.Timestamp("2026-05-04T11:10:16Z")))
+print(prom_page("payment-1", pd.Timestamp("2026-05-04T11:10:04.300Z")))
 
 # %% [markdown]
 # This is the Prometheus **text exposition format** (version 0.0.4; OpenMetrics 1.0, 2020, is its stricter sister).
@@ -92,8 +93,8 @@ print(prom_page("payment-1", pd.Timestamp("2026-05-04T11:10:16Z")))
 #
 # **When a series ends.** If a line is gone from the page, or the scrape fails, Prometheus (since 2.0, 2017) writes a
 # **staleness marker** for each series that is now missing. A plain query then finds nothing from that time on.
-# Without a marker (a server that was shut off, samples with their own timestamps) the last sample counts for up to
-# five more minutes. A marker is stored as a special NaN. It is not a sample, and above all **it is not 0**: a dead
+# Without a marker (samples that bring timestamps of their own, a Prometheus that was itself down) the last sample
+# counts for up to five more minutes (`--query.lookback-delta`). A marker is stored as a special NaN. It is not a sample, and above all **it is not 0**: a dead
 # replica doesn't serve zero requests a second, it says nothing.
 #
 # ## Why a counter, and not a rate
@@ -488,8 +489,8 @@ def counter_rate(samples: pd.Series, times: pd.DatetimeIndex, window: pd.Timedel
 
 
 # %% [markdown]
-# The visible check: the example, a young counter whose zero matters, a marker, a constant counter, and times out
-# of order.
+# The visible check: the example, a young counter whose zero matters, a marker, distances just below the limit, a
+# constant counter, and times out of order.
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-rate", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
@@ -530,6 +531,10 @@ _check_rates(
 _check_rates(
     "a staleness marker is no sample", [0, 10, 20, 30, 40], [50, 60, _check_nan, 65, 75], [45, 40], 40,
     [(3, 0, 15, 5, 5, 15 * 40 / 30 / 40), (3, 0, 15, 10, 0, 15 * 40 / 30 / 40)],
+)  # fmt: skip
+_check_rates(
+    "between 1 and 1.1 spacings (rule 5)", [10, 20, 30], [100, 103, 108], [40.5], 41,
+    [(3, 0, 8, 10.5, 10.5, 0.4)],
 )  # fmt: skip
 _check_rates(
     "a counter that stands still", [0.5, 15.5, 30.5], [7, 7, 7], [32], 60,
@@ -659,8 +664,9 @@ print(
 #
 # ### Exercise 2 · `histogram_quantile`, and how sure it is (10 points)
 #
-# **Write** `histogram_quantile(q, buckets)`. `buckets` is a Series of cumulative counts (0 or more, often fractions, since they are
-# rates), indexed by upper bound (floats, all different, **in any order**, $+\infty$ among them or not); it may be empty. Return a dict with
+# **Write** `histogram_quantile(q, buckets)`. `q` is any float but exactly 0. `buckets` is a Series of cumulative
+# counts (0 or more, often fractions, since they are rates), indexed by upper bound (floats, all different, **in any
+# order**, $+\infty$ among them or not); it may be empty. Return a dict with
 #
 # - `value`: the estimate, by rules 1 to 7 above;
 # - `low`, `high`: the bounds between which the quantile surely lies, if the counts are right. They are the
