@@ -216,8 +216,8 @@ print(prom_two["2026-05-04T11:15:30Z":"2026-05-04T11:17:30Z"].to_string())
 # ## `rate()` by hand
 #
 # `rate(payment_requests_total[2m])` asks, at an evaluation time $t$, for the increase per second over the range
-# $w$ = 2 minutes. It is one of the few functions in PromQL that answers for a stretch in which it has no data: the samples
-# never lie exactly at the ends of the window, so it **extrapolates**. These are all of its rules:
+# $w$ = 2 minutes. The samples rarely lie exactly at the ends of the window, and what they show is too little by
+# what happened between the ends and them. So `rate()` **extrapolates**. These are all of its rules:
 #
 # 1. **Window.** The samples with $t - w <$ time $\le t$. Staleness markers are left out, as if they were not
 #    there.
@@ -370,8 +370,9 @@ prom_releases = {
 print(pd.DataFrame(prom_releases).reindex(prom_asked).round(4).to_string())
 
 # %% [markdown]
-# In Prometheus 3 a minute of 15-second scrapes holds 4 samples, not 5, and a range of one scrape interval never holds
-# two: `rate(x[15s])` **has no result any more**, and an alert that is built on it can't fire. Prometheus' migration guide
+# In Prometheus 3 a minute of exact 15-second scrapes holds 4 samples, not 5, so 45 seconds are seen instead of 60 and
+# the rate comes out a little differently. And a range of one scrape interval never holds two samples:
+# `rate(x[15s])` **has no result any more**, and an alert that is built on it can't fire. Prometheus' migration guide
 # for 3.0 says so, and the remedy is old advice: make the range at least four scrape intervals, so that a failed scrape
 # or two don't matter either.
 #
@@ -859,13 +860,13 @@ plt.show()
 #
 # **How others take metrics.** The data are the same; what travels and what is billed differ.
 #
-# | product | takes Prometheus by | a counter becomes | a series is called, and limited or billed as |
+# | product | takes Prometheus metrics by | a counter becomes | what labels multiply |
 # |---|---|---|---|
-# | Prometheus, Mimir, Thanos | scrape, remote write, OTLP | a cumulative counter | active series |
-# | Datadog | the Agent's OpenMetrics check | a count of differences (the Agent subtracts; a fall is skipped as a reset) | custom metric: name × tag values |
-# | New Relic | remote write | a count of differences ("delta sum") | distinct attribute sets |
-# | Splunk Observability | the Collector's Prometheus receiver | a cumulative counter, with delta as its default roll-up | metric time series (MTS) |
-# | Dynatrace | scraping on Kubernetes, or OTLP | a counter of differences; OTLP sums must have **delta** temporality, cumulative ones are refused | dimension sets |
+# | Prometheus, Mimir | scrape, remote write, OTLP | a cumulative counter | active series |
+# | Datadog | the Agent's OpenMetrics check | a count of differences (the Agent subtracts; a fall is skipped as a reset) | custom metrics: one per name and set of tag values, billed |
+# | New Relic | remote write | a count of differences ("delta sum") | time series, with limits on their number |
+# | Splunk Observability | the Collector's Prometheus receiver | a cumulative counter, with delta as its default roll-up | metric time series (MTS), billed or limited |
+# | Dynatrace | scraping on Kubernetes, or OTLP | a counter of differences; OTLP sums must have **delta** temporality, cumulative ones are refused | sets of dimension values |
 #
 # (From the products' own documentation as of 2026: Datadog "Metric Submission: Custom Agent Check"; New Relic "Translate
 # PromQL queries to NRQL"; Splunk "Metric types"; Dynatrace "Ingest OpenTelemetry metrics".) **Delta or cumulative** is the
