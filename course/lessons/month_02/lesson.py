@@ -662,14 +662,15 @@ print(
 )  # fmt: skip
 
 # %% [markdown]
-# The same requests, three answers. The default bounds find that something happened at 11:25, and no more. Choose bounds where a decision is taken: the latency of your SLO **must be a
-# bound**, for then the share of requests below it is exact (a count divided by a count), whatever the quantile says.
-# Around it let neighbouring bounds grow by a constant factor $f$: then an estimate in a bucket is off by at most $f - 1$.
+# The same requests, three answers. The default bounds find that something happened at 11:25, and no more. They read too
+# high all along: in the tail most requests lie near the lower end of a wide bucket, and the straight line doesn't know.
+# Choose bounds where a decision is taken: the latency of your SLO **must be a bound**, for then the share of requests
+# below it is exact (a count divided by a count), whatever the quantile says. Around it let neighbouring bounds grow by a constant factor $f$: then an estimate in a bucket is off by at most $f - 1$.
 # And look at whether the p99 has been sitting exactly at a bound for weeks: that is rule 5, or an empty stretch.
 #
 # **Native histograms** end the guessing of bounds. One series holds a whole histogram, with exponential bounds: at schema
 # $n$ each is $2^{2^{-n}}$ times the last (schema 3: 9 % wide), only buckets that hold something are stored, and any two
-# histograms can be merged by halving the finer one's resolution. They came as an experiment with Prometheus 2.40
+# histograms can be merged after the finer one has been brought to the coarser one's schema. They came as an experiment with Prometheus 2.40
 # (2022), are stable since 3.8 (Prometheus, "Native Histograms" specification) and match
 # OpenTelemetry's exponential histograms. `histogram_quantile` reads both kinds, and interpolates exponentially in the native one.
 #
