@@ -470,7 +470,9 @@ def _as_series(buckets: list[tuple[float, float]]) -> pd.Series:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**1000  # a greater one has no float
+    return isinstance(value, float)
 
 
 CHECKS: dict[str, CheckFunction] = {
