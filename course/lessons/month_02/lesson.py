@@ -84,7 +84,7 @@ quality_raw.head(3)
 # | minutes, negative, some rows | the agent kept rows back while the network was down: nothing is wrong, and the *receipt* is the wrong time to use |
 # | constant over all rows, any size | the host's clock is wrong: never synchronised, a dead battery, a typing error in a script |
 # | constant over a part of the rows, a multiple of 30 minutes | wall-clock time of some zone read as UTC, or a daylight-saving switch in the middle (most offsets are whole hours, India's is 5:30; Nepal's 5:45 is one of the few quarters) |
-# | grows slowly, then jumps back | drift, and NTP setting the clock. By default `ntpd` steps an error above 128 ms and turns smaller ones slowly (NTP version 4, RFC 5905, 2010) |
+# | grows slowly, then jumps back | drift, and NTP setting the clock: a lasting error above 0.125 s is stepped, a smaller one is slewed (NTP version 4, RFC 5905, 2010) |
 # | a factor of 1000 | milliseconds taken for seconds: the year is beyond 50,000 |
 #
 # Unix time counts seconds since 1970-01-01T00:00Z and knows no zone, so a time-zone error in it is always
@@ -138,7 +138,9 @@ for metric, condition in quality_contract.items():
     zero = quality_raw[metric] == 0
     refuted = zero & quality_raw.eval(condition)
     print(f"{metric:16s} {zero.sum():3d} zeros, {refuted.sum():3d} of them refuted")
-print(f"{'queue_length':16s} {(quality_raw['queue_length'] == 0).sum():3d} zeros, nothing speaks against them")
+print(
+    f"{'queue_length':16s} {(quality_raw['queue_length'] == 0).sum():3d} zeros, nothing speaks against them"
+)
 
 # %% [markdown]
 # The zeros of `requests` are lies, those of `queue_length` are the truth, and a rule that knows only names or
@@ -151,9 +153,13 @@ print(f"{'queue_length':16s} {(quality_raw['queue_length'] == 0).sum():3d} zeros
 # %%
 quality_seconds = quality_raw["timestamp"] - quality_ahead.median()
 quality_zone = ((quality_ahead - quality_ahead.median()) / 1800).round() * 1800
-quality_minute = pd.to_datetime(((quality_seconds - quality_zone) / 60).round() * 60, unit="s", utc=True)
+quality_minute = pd.to_datetime(
+    ((quality_seconds - quality_zone) / 60).round() * 60, unit="s", utc=True
+)
 quality_fixed = (
-    quality_raw.assign(minute=quality_minute).sort_values("received").drop_duplicates("minute", keep="last")
+    quality_raw.assign(minute=quality_minute)
+    .sort_values("received")
+    .drop_duplicates("minute", keep="last")
 )
 quality_fixed = quality_fixed.set_index("minute").sort_index().asfreq("1min")
 quality_fixed["requests"] = quality_fixed["requests"].where(quality_fixed["requests"] != 0)
@@ -161,7 +167,9 @@ quality_fixed["requests"] = quality_fixed["requests"].where(quality_fixed["reque
 figure, axes = plots.grid(2, height=2.2, sharex=False)
 quality_drawn = quality_raw.sort_values("timestamp")
 axes[0].plot(
-    pd.to_datetime(quality_drawn["timestamp"], unit="s", utc=True), quality_drawn["requests"], color=plots.RED
+    pd.to_datetime(quality_drawn["timestamp"], unit="s", utc=True),
+    quality_drawn["requests"],
+    color=plots.RED,
 )
 axes[0].set(
     title="As stored: nine days late, an hour torn out, an outage that never was",
@@ -235,9 +243,10 @@ plt.show()
 # clock is an hour and 2 s behind (the median), 14:03 came twice and the later row wins, 14:02 is a row of `NaN`:
 # `clock_s` is -3602, `duplicates` 1, `lost` 1.
 #
-# **Scored** on unseen tables of the shop, of two to five hours each: five with one kind of damage each (clock, zone, duplicates and gaps, zeros, unusable rows; 5 points), eight in which the
-# kinds are mixed at random (8 points), and two clean ones (2 points, in so far as the others are right). Of a table's points 70 %
+# **Scored** on unseen tables of the shop, of two to five hours each: five with one kind of damage each (clock, zone, duplicates and gaps, zeros, unusable rows; 3 points), eight in which the
+# kinds are mixed at random (10 points), and two clean ones (2 points, in so far as the others are right). Of a table's points 70 %
 # are for the table and 30 % for the report, key by key; with a wrong table the report counts a third of that. 2 s a call.
+
 
 # %% nbgrader={"grade": false, "grade_id": "repair", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def repair(raw: pd.DataFrame, impossible: dict[str, str]) -> tuple[pd.DataFrame, dict]:
@@ -267,8 +276,10 @@ def repair(raw: pd.DataFrame, impossible: dict[str, str]) -> tuple[pd.DataFrame,
     usable = left.between(-630, 30)
 
     minute = ((arrived + left) / 60).round() * 60
-    rows = raw[metrics].astype(float).assign(
-        minute=pd.to_datetime(minute, unit="s", utc=True), arrived=arrived
+    rows = (
+        raw[metrics]
+        .astype(float)
+        .assign(minute=pd.to_datetime(minute, unit="s", utc=True), arrived=arrived)
     )
     for metric, condition in impossible.items():
         rows["refuted " + metric] = (raw[metric] == 0) & raw.eval(condition)
@@ -305,7 +316,9 @@ def repair(raw: pd.DataFrame, impossible: dict[str, str]) -> tuple[pd.DataFrame,
 def _check_raw(received, stamped, **metrics):
     _day = "2026-03-10T"
     _stamps = [pd.Timestamp(f"{_day}{t}Z").timestamp() for t in stamped]
-    return pd.DataFrame({"received": [f"{_day}{t}Z" for t in received], "timestamp": _stamps, **metrics})
+    return pd.DataFrame(
+        {"received": [f"{_day}{t}Z" for t in received], "timestamp": _stamps, **metrics}
+    )
 
 
 _check_times = ["14:00:02", "14:01:02", "14:03:02", "14:03:40"]
@@ -321,15 +334,38 @@ assert list(_check_table.index) == list(_check_index), (
 )
 assert str(_check_table.index.tz) == "UTC", "the index must be in UTC"
 _check_load = _check_table["load"].tolist()
-assert _check_load[:2] == [1.0, 0.0], f"load begins with 1 and 0, found {_check_load}: no condition names it, its 0 stays"
-assert np.isnan(_check_load[2]), "14:02 has no row: it must be NaN, neither 0 nor filled; see rule 4"
-assert np.isnan(_check_load[3]), "14:03: the row received last wins as a whole, also where it is NaN; see rule 4"
-_check_wanted = {"unit": "s", "clock_s": -3602, "zone_s": 0, "zone_rows": 0, "unusable": 0, "duplicates": 1, "lost": 1, "not_measured": {}}
-assert set(_check_report) == set(_check_wanted), f"report needs the keys {sorted(_check_wanted)}, found {sorted(_check_report)}"
+assert _check_load[:2] == [1.0, 0.0], (
+    f"load begins with 1 and 0, found {_check_load}: no condition names it, its 0 stays"
+)
+assert np.isnan(_check_load[2]), (
+    "14:02 has no row: it must be NaN, neither 0 nor filled; see rule 4"
+)
+assert np.isnan(_check_load[3]), (
+    "14:03: the row received last wins as a whole, also where it is NaN; see rule 4"
+)
+_check_wanted = {
+    "unit": "s",
+    "clock_s": -3602,
+    "zone_s": 0,
+    "zone_rows": 0,
+    "unusable": 0,
+    "duplicates": 1,
+    "lost": 1,
+    "not_measured": {},
+}
+assert set(_check_report) == set(_check_wanted), (
+    f"report needs the keys {sorted(_check_wanted)}, found {sorted(_check_report)}"
+)
 for _check_key, _check_value in _check_wanted.items():
     _check_found = _check_report[_check_key]
-    _check_same = abs(_check_found - _check_value) <= 10 if _check_key == "clock_s" else _check_found == _check_value
-    assert _check_same, f"the example: report[{_check_key!r}] should be {_check_value!r}, found {_check_found!r}"
+    _check_same = (
+        abs(_check_found - _check_value) <= 10
+        if _check_key == "clock_s"
+        else _check_found == _check_value
+    )
+    assert _check_same, (
+        f"the example: report[{_check_key!r}] should be {_check_value!r}, found {_check_found!r}"
+    )
 
 # Ten minutes, the last two of them stamped an hour and a half late, in milliseconds; one stamp is nonsense.
 _check_minutes = pd.date_range("2026-03-10T14:00Z", periods=10, freq="1min")
@@ -344,7 +380,9 @@ _check_in = pd.DataFrame(
         "latency": [9.0, np.nan, 8.0, 9.0, 9.0, np.nan, 8.0, np.nan, 9.0, 9.0],
     }
 )
-_check_table, _check_report = repair(_check_in.sample(frac=1, random_state=3), {"requests": "latency > 0"})
+_check_table, _check_report = repair(
+    _check_in.sample(frac=1, random_state=3), {"requests": "latency > 0"}
+)
 assert list(_check_table.index) == list(_check_minutes), (
     f"the second table: expected 14:00 to 14:09, found {_check_table.index[0]} to {_check_table.index[-1]}; see rule 2 and the unit"
 )
@@ -358,8 +396,12 @@ _check_requests = _check_table["requests"].tolist()
 assert all(np.isnan(_check_requests[i]) for i in (1, 2, 5)), (
     f"requests at 14:01, 14:02 and 14:05 are one run (a NaN and a lost minute don't break it), refuted at 14:02: all NaN, found {_check_requests}"
 )
-assert _check_requests[7] == 0, "the 0 at 14:07 stands in a run of its own that nothing refutes: it stays"
-assert _check_report["not_measured"] == {"requests": 3}, f"not_measured should be {{'requests': 3}}, found {_check_report['not_measured']}"
+assert _check_requests[7] == 0, (
+    "the 0 at 14:07 stands in a run of its own that nothing refutes: it stays"
+)
+assert _check_report["not_measured"] == {"requests": 3}, (
+    f"not_measured should be {{'requests': 3}}, found {_check_report['not_measured']}"
+)
 print("The visible checks pass. The points come from unseen tables.")
 
 # %% [markdown]
