@@ -1,7 +1,9 @@
 """Field study: repair Nezha's clocks and collection, then rank its faults.
 
 >>> from course.field import nezha
->>> table, faults = nezha.study(repair)                                  # doctest: +SKIP
+>>> day = nezha.load("Online Boutique")                                  # doctest: +SKIP
+>>> tables, reports = nezha.repair_day(repair, day)                      # doctest: +SKIP
+>>> table, faults = nezha.study([day], {day.system: tables})             # doctest: +SKIP
 >>> nezha.plot_study(table)                                              # doctest: +SKIP
 
 ``python -m course.field.nezha`` prints the study with times of receipt in place of a repair. What
@@ -13,7 +15,7 @@ from course.field.nezha.charts import plot_clock, plot_study
 from course.field.nezha.data import SYSTEMS, NezhaDay, NezhaFormatError, load
 from course.field.nezha.published import CITATION, PUBLISHED, published_table
 from course.field.nezha.ranking import hits, rank_pods, robust_z
-from course.field.nezha.study import as_received, as_stamped, by_type, findings, study
+from course.field.nezha.study import as_received, as_stamped, by_type, findings, repair_day, study
 
 __all__ = [
     "CITATION",
@@ -31,6 +33,7 @@ __all__ = [
     "plot_study",
     "published_table",
     "rank_pods",
+    "repair_day",
     "robust_z",
     "study",
 ]

@@ -73,8 +73,12 @@ class NezhaDay:
     faults: pd.DataFrame
 
     def contract(self, table: pd.DataFrame) -> dict[str, str]:
-        """The conditions of `CONTRACT` for the metrics that a table has."""
-        return {metric: text for metric, text in CONTRACT.items() if metric in table.columns}
+        """The conditions of `CONTRACT` for those metrics of a table that have a zero."""
+        return {
+            metric: text
+            for metric, text in CONTRACT.items()
+            if metric in table.columns and (table[metric] == 0).any()
+        }
 
 
 def load(system: str = "Online Boutique", *, progress: bool = True) -> NezhaDay:

@@ -21,41 +21,35 @@ BEFORE, AFTER = pd.Timedelta("5min"), pd.Timedelta("3min")
 _FLOOR = 0.05
 
 
-def robust_z(table: pd.DataFrame, time: pd.Timestamp) -> pd.Series:
-    """The z of each metric of one pod at a fault.
+def robust_z(table: pd.DataFrame, times: pd.DatetimeIndex) -> pd.DataFrame:
+    """The z of each metric of one pod at some faults.
 
     Parameters
     ----------
     table : pd.DataFrame
         Metrics on an ascending UTC index; NaN where nothing was measured.
-    time : pd.Timestamp
-        When the fault began, in UTC.
+    times : pd.DatetimeIndex
+        When the faults began, in UTC.
 
     Returns
     -------
-    pd.Series of float
-        By metric; NaN where there is nothing to compare.
+    pd.DataFrame of float
+        One row a fault, one column a metric; NaN where there is nothing to compare.
     """
-    start, middle, end = table.index.searchsorted(
-        pd.DatetimeIndex([time - BEFORE, time, time + AFTER])
-    )
-    values = table.to_numpy(float)
-    before, after = np.sort(values[start:middle], axis=0), values[middle:end]
-    low, centre, high = (_quantile(before, q) for q in (0.25, 0.5, 0.75))
-    there = ~np.isnan(after)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(there, after, 0).sum(axis=0) / there.sum(axis=0)
-        z = np.abs(mean - centre) / (high - low + _FLOOR * np.abs(centre))
-    return pd.Series(np.where(np.isfinite(z), z, np.nan), index=table.columns)
+    index, values = table.index.as_unit("us"), table.to_numpy(float)
+    edges = [times - BEFORE, times, times + AFTER]
+    places = np.stack([index.searchsorted(edge.as_unit("us")) for edge in edges], axis=1)
+    rows = np.full((len(times), values.shape[1]), np.nan)
+    for row, (start, middle, end) in enumerate(places):
+        if start < middle < end:
+            rows[row] = _z(np.sort(values[start:middle], axis=0), values[middle:end])
+    return pd.DataFrame(rows, index=times, columns=table.columns)
 
 
-def rank_pods(tables: Mapping[str, pd.DataFrame], time: pd.Timestamp) -> pd.Series:
-    """The score of each pod at a fault: its largest z, 0 if it has none; highest first."""
-    scores = {}
-    for pod, table in tables.items():
-        z = robust_z(table, time).to_numpy()
-        scores[pod] = float(np.nanmax(z)) if np.isfinite(z).any() else 0.0
-    return pd.Series(scores, dtype=float).sort_values(ascending=False, kind="stable")
+def rank_pods(tables: Mapping[str, pd.DataFrame], times: pd.DatetimeIndex) -> pd.DataFrame:
+    """The score of each pod (columns) at each fault (rows): its largest z, 0 if it has none."""
+    scores = {pod: robust_z(table, times).max(axis=1) for pod, table in tables.items()}
+    return pd.DataFrame(scores).fillna(0.0)
 
 
 def hits(scores: pd.Series, truth: str, top: int = 5) -> np.ndarray:
@@ -73,14 +67,21 @@ def hits(scores: pd.Series, truth: str, top: int = 5) -> np.ndarray:
     return np.clip((np.arange(1, top + 1) - above) / equal, 0.0, 1.0)
 
 
+def _z(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The z of each column, from the samples before (sorted, NaN last) and after."""
+    low, centre, high = (_quantile(before, q) for q in (0.25, 0.5, 0.75))
+    there = ~np.isnan(after)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(there, after, 0).sum(axis=0) / there.sum(axis=0)
+        z = np.abs(mean - centre) / (high - low + _FLOOR * np.abs(centre))
+    return np.where(np.isfinite(z), z, np.nan)
+
+
 def _quantile(ordered: np.ndarray, q: float) -> np.ndarray:
     """Quantile of each column, linear as NumPy's, of columns sorted with the NaN last."""
-    count = (~np.isnan(ordered)).sum(axis=0)
-    if not len(ordered):
-        return np.full(ordered.shape[1], np.nan)
-    place = q * np.maximum(count - 1, 0)
+    last = np.maximum((~np.isnan(ordered)).sum(axis=0) - 1, 0)
+    place = q * last
     low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, np.maximum(count - 1, 0))
     columns = np.arange(ordered.shape[1])
-    below, above = ordered[low, columns], ordered[high, columns]
+    below, above = ordered[low, columns], ordered[np.minimum(low + 1, last), columns]
     return below + (place - low) * (above - below)

@@ -26,9 +26,9 @@ def report() -> Iterator[str]:
         Without the data; the message is the one line to print.
     """
     yield "Nezha field study: clocks, collection and ranking"
-    for system in SYSTEMS:
-        yield _damage(load(system))
-    table, faults = study()
+    days = [load(system) for system in SYSTEMS]
+    yield from map(_damage, days)
+    table, faults = study(days)
     yield _NOTE
     yield table.round(3).to_string()
     for system in SYSTEMS:

@@ -1,4 +1,4 @@
-"""Rank Nezha's faults on its tables as stamped, as received and as repaired, beside chance."""
+"""Rank Nezha's faults on its tables as stamped and as repaired, beside chance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from course.field.nezha.data import SYSTEMS, NezhaDay, load
+from course.field.nezha.data import NezhaDay
 from course.field.nezha.ranking import hits, rank_pods
 
 Repair = Callable[[pd.DataFrame, dict[str, str]], tuple[pd.DataFrame, dict[str, Any]]]
@@ -27,44 +27,84 @@ def as_received(raw: pd.DataFrame) -> pd.DataFrame:
     return _at(raw, pd.to_datetime(raw["received"], utc=True))
 
 
-def study(
-    repair: Repair | None = None, *, systems: Sequence[str] = tuple(SYSTEMS)
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the faults on tables as stamped, as received and, if given, as repaired.
+def repair_day(
+    repair: Repair, day: NezhaDay
+) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Any]]]:
+    """Repair every table of a day.
 
     Parameters
     ----------
-    repair : callable, optional
+    repair : callable
         (raw, impossible) -> (table, report), as in month 2.
-    systems : sequence of str
-        Keys of `course.field.nezha.data.SYSTEMS`.
+    day : NezhaDay
+
+    Returns
+    -------
+    tables : dict of str to pd.DataFrame
+        By service, on a regular UTC grid.
+    reports : dict of str to dict
+        By service, and ``"front end"``.
+
+    Raises
+    ------
+    ValueError
+        If the function returns something else than a table and a report.
+    """
+    tables, reports = {}, {}
+    for name, raw in {**day.pods, "front end": day.front}.items():
+        answer = repair(raw, day.contract(raw))
+        table, report = answer if isinstance(answer, tuple) and len(answer) == 2 else (None, None)
+        if not isinstance(table, pd.DataFrame) or not isinstance(table.index, pd.DatetimeIndex):
+            raise ValueError("repair must return a table on a DatetimeIndex, and a report")
+        if not isinstance(report, dict):
+            raise ValueError("the second thing that repair returns must be a dict, the report")
+        tables[name], reports[name] = table, report
+    del tables["front end"]
+    return tables, reports
+
+
+def findings(reports: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Reports of a day as a table: one row a pod, `not_measured` as a number of metrics."""
+    rows = {
+        name: {**report, "not_measured": len(report.get("not_measured", {}))}
+        for name, report in reports.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def study(
+    days: Sequence[NezhaDay], repaired: Mapping[str, Mapping[str, pd.DataFrame]] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rank the faults on tables as stamped and as repaired, beside chance.
+
+    Parameters
+    ----------
+    days : sequence of NezhaDay
+    repaired : mapping of system to tables, optional
+        Tables from `repair_day`. Left out, the times of receipt stand in for a repair.
 
     Returns
     -------
     table : pd.DataFrame
         Indexed by (system, tables); columns `faults`, `pods`, AC@1 to AC@5 (share of faults whose
-        service is among the first k, ties averaged) and Avg@5, their mean. As stamped takes the
-        faults' stamps as well; the other two take ``inject_time``.
+        service is among the first k, ties averaged) and Avg@5, their mean. ``as stamped`` takes
+        the stamps of the faults as well, the others ``inject_time``.
     faults : pd.DataFrame
         One row a fault and table: `system`, `tables`, `time`, `service`, `type` and AC@1 to AC@5.
 
-    Raises
-    ------
-    PublicDataMissing
-        Without the data; the message says how to get it.
-
     Examples
     --------
-    >>> table, faults = study()                                          # doctest: +SKIP
+    >>> table, faults = study([nezha.load("Online Boutique")])           # doctest: +SKIP
     """
     parts = []
-    for system in systems:
-        day = load(system)
-        parts.append(_ranked(day, "as stamped", _all(day, as_stamped), "stamp"))
-        parts.append(_ranked(day, "as received", _all(day, as_received), "time"))
-        if repair is not None:
-            repaired = {pod: _repaired(repair, day, raw) for pod, raw in day.pods.items()}
-            parts.append(_ranked(day, "repaired", repaired, "time"))
+    for day in days:
+        stamped = {pod: as_stamped(raw) for pod, raw in day.pods.items()}
+        parts.append(_ranked(day, "as stamped", stamped, "stamp"))
+        if repaired is None:
+            received = {pod: as_received(raw) for pod, raw in day.pods.items()}
+            parts.append(_ranked(day, "as received", received, "time"))
+        else:
+            parts.append(_ranked(day, "repaired", repaired[day.system], "time"))
         parts.append(_chance(day))
     faults = pd.concat(parts, ignore_index=True)
     groups = faults.groupby(["system", "tables"], sort=False)
@@ -82,48 +122,19 @@ def by_type(faults: pd.DataFrame, system: str, tables: str) -> pd.DataFrame:
     return table.sort_values("AC@1", ascending=False, kind="stable")
 
 
-def findings(repair: Repair, day: NezhaDay) -> pd.DataFrame:
-    """What a repair reports on each pod and the front end of a day; empty rows left out.
-
-    Returns
-    -------
-    pd.DataFrame
-        By table: the report's keys; `not_measured` as the number of metrics that were taken out.
-    """
-    rows = {}
-    for name, raw in {**day.pods, "front end": day.front}.items():
-        report = dict(repair(raw, day.contract(raw))[1])
-        report["not_measured"] = len(report.get("not_measured", {}))
-        rows[name] = report
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    numbers = table.select_dtypes("number")
-    return table[(numbers != 0).any(axis=1)]
-
-
 def _at(raw: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
     table = raw.drop(columns=["received", "timestamp"])
-    return table.set_axis(pd.DatetimeIndex(times).as_unit("us"), axis=0).sort_index()
-
-
-def _all(day: NezhaDay, indexed: Callable[[pd.DataFrame], pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    return {pod: indexed(raw) for pod, raw in day.pods.items()}
-
-
-def _repaired(repair: Repair, day: NezhaDay, raw: pd.DataFrame) -> pd.DataFrame:
-    answer = repair(raw, day.contract(raw))
-    table = answer[0] if isinstance(answer, tuple | list) and len(answer) == 2 else None
-    if not isinstance(table, pd.DataFrame) or not isinstance(table.index, pd.DatetimeIndex):
-        raise ValueError("repair must return a table on a DatetimeIndex, and a report")
-    return table.set_axis(table.index.as_unit("us"), axis=0)
+    return table.set_axis(pd.DatetimeIndex(times), axis=0).sort_index()
 
 
 def _ranked(
     day: NezhaDay, name: str, tables: Mapping[str, pd.DataFrame], column: str
 ) -> pd.DataFrame:
-    rows = []
-    for fault in day.faults.to_dict("records"):
-        found = hits(rank_pods(tables, fault[column].as_unit("us")), fault["service"], TOP)
-        rows.append(_row(day, name, fault, found))
+    scores = rank_pods(tables, pd.DatetimeIndex(day.faults[column]))
+    rows = [
+        _row(day, name, fault, hits(scores.iloc[place], fault["service"], TOP))
+        for place, fault in enumerate(day.faults.to_dict("records"))
+    ]
     return pd.DataFrame(rows)
 
 
