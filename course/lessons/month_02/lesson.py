@@ -28,7 +28,7 @@ plots.use_style()
 # ## Telemetry is data, and data lies
 #
 # **The morning after.** The review of last night's incident stands still at one chart: the payment service
-# served *no* request at all for an hour, at an hour when customers paid. The service was fine. Its agent had
+# served *no* request at all for 25 minutes, at an hour when customers paid. The service was fine. Its agent had
 # been restarted with a broken exporter, the exporter wrote 0 for what it could not read, the dashboard drew
 # the zeros, and an alert fired on them. Somebody "fixed" the gap next to it by drawing a line across.
 #
@@ -62,8 +62,8 @@ quality_truth = pd.DataFrame(
 
 quality_raw = quality_truth.copy()
 quality_raw.iloc[40:65, 0] = 0.0  # the exporter of `requests` is dead
-seconds = quality_truth.index.as_unit("s").astype("int64") + 9 * 86_400 + 17
-quality_raw.insert(0, "timestamp", seconds + np.where(np.arange(90) >= 68, 3600, 0))
+quality_stamps = quality_truth.index.as_unit("s").astype("int64") + 9 * 86_400 + 17
+quality_raw.insert(0, "timestamp", quality_stamps + np.where(np.arange(90) >= 68, 3600, 0))
 quality_raw.insert(0, "received", quality_truth.index + pd.Timedelta("2s"))
 quality_raw["received"] = quality_raw["received"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 quality_resent = quality_raw.iloc[[10, 11, 12]].assign(received="2026-03-10T09:15:30Z")
@@ -99,19 +99,22 @@ quality_received = pd.to_datetime(quality_raw["received"], utc=True)
 quality_ahead = (
     quality_raw["timestamp"] - quality_received.dt.as_unit("s").astype("int64")
 ).rename("ahead_s")
-print((quality_ahead / 3600).round(3).value_counts().to_string())
+quality_hours = quality_ahead / 3600
+print(quality_hours.round(3).value_counts().to_string())
+print(f"median {quality_hours.median():.3f}, mean {quality_hours.mean():.3f}")
 
 # %% [markdown]
-# Two levels, a whole hour apart, and three rows a little below the first: those that were sent twice, five
-# and three minutes late. The **median** is the clock's error: it does not care about late rows or about a part with another zone, as
-# long as most rows have neither. The mean would be wrong by a quarter of an hour. What is left after the median is
-# rounded to half hours, which is the zone.
+# Two levels, a whole hour apart, and three rows a little below the first: those that were sent again, three to
+# five and a half minutes late. The **median** is the clock's error: it does not care about late rows or about a part
+# with another zone, as long as most rows have neither. The mean is wrong by a quarter of an hour. What is left after the
+# median is rounded to half hours, which is the zone. The moment of the change tells more: a level that changes at
+# 01:00 UTC on the last Sunday of March or October is summer time in the European Union.
 #
 # ### Duplicates and gaps
 #
 # Agents send again when no acknowledgement came, so collectors store *at least once*. Which row of two wins
 # is a decision that has to be written down. Here: the one received last, because a correction comes after what it corrects.
-# A count of the duplicates belongs into the report: a sum over the raw table counts these minutes twice.
+# A count of the duplicates belongs in the report: a sum over the raw table counts these minutes twice.
 #
 # A gap can be seen only against a **grid**: the regular times at which there should have been a row. `asfreq` or
 # `reindex` makes the holes visible as `NaN`. Then leave them. A straight line across a gap is an invented
@@ -134,13 +137,12 @@ print((quality_ahead / 3600).round(3).value_counts().to_string())
 
 # %%
 quality_contract = {"requests": "latency_p50_ms > 0", "cpu_utilization": "cpu_utilization == 0"}
-for metric, condition in quality_contract.items():
-    zero = quality_raw[metric] == 0
-    refuted = zero & quality_raw.eval(condition)
-    print(f"{metric:16s} {zero.sum():3d} zeros, {refuted.sum():3d} of them refuted")
-print(
-    f"{'queue_length':16s} {(quality_raw['queue_length'] == 0).sum():3d} zeros, nothing speaks against them"
-)
+for quality_metric, quality_condition in quality_contract.items():
+    quality_zero = quality_raw[quality_metric] == 0
+    quality_refuted = quality_zero & quality_raw.eval(quality_condition)
+    print(f"{quality_metric:16s} {quality_zero.sum():3d} zeros, {quality_refuted.sum():3d} refuted")
+quality_idle = (quality_raw["queue_length"] == 0).sum()
+print(f"{'queue_length':16s} {quality_idle:3d} zeros, nothing speaks against them")
 
 # %% [markdown]
 # The zeros of `requests` are lies, those of `queue_length` are the truth, and a rule that knows only names or
@@ -182,12 +184,14 @@ plots.timeline(
     ylabel="requests a minute",
     title="Repaired: what was measured, where it belongs, and two honest holes",
 )
-for label, first, last, color in [
+for quality_label, quality_first, quality_last, quality_color in [
     ("rows lost", 22, 29, plots.GREY),
     ("never measured", 40, 64, plots.ORANGE),
 ]:
-    hole = pd.DataFrame({"start": [quality_truth.index[first]], "end": [quality_truth.index[last]]})
-    plots.shade(axes[1], hole, label=label, color=color)
+    quality_hole = pd.DataFrame(
+        {"start": [quality_truth.index[quality_first]], "end": [quality_truth.index[quality_last]]}
+    )
+    plots.shade(axes[1], quality_hole, label=quality_label, color=quality_color)
 axes[1].legend(loc="lower left")
 for ax in axes:
     ax.set_ylim(bottom=-5)
@@ -206,7 +210,7 @@ plt.show()
 #
 # **Write** `repair(raw, impossible)`. It returns `(table, report)`.
 #
-# `raw` has one row for each sample of one host, in no particular order, with a meaningless index:
+# `raw` has one row for each sample of one host, in no particular order, with a unique index that means nothing:
 #
 # - `received`: text such as `"2026-03-10T14:00:03Z"`, the UTC time at which the collector stored the row. This clock is right.
 #   A row arrives 0 to 600 s after its sample; most arrive within 5 s.
@@ -417,8 +421,8 @@ print("The visible checks pass. The points come from unseen tables.")
 
 # %%
 quality_table, quality_report = repair(quality_raw, quality_contract)
-for key, value in quality_report.items():
-    print(f"{key:14s}{value}")
+for quality_key, quality_value in quality_report.items():
+    print(f"{quality_key:14s}{quality_value}")
 
 # %% [markdown]
 # ## Field study: Nezha's clocks
@@ -428,32 +432,29 @@ for key, value in quality_report.items():
 # 2023-01-29 (46 pods, 28 faults), with every pod's metrics once a minute. Its rows carry two times, as yours do: `Time`, written by the collector, and `TimeStamp`. The faults have two as well: `inject_time`
 # and `inject_timestamp`.
 #
-# The next cell gives **your** `repair` each table as it was collected, and prints what it reports where it found anything in a clock or dropped rows. The contract says
-# what a running pod can't report: no CPU, no memory, a latency of 0, or a success rate of 0 while it works. Without the data the
-# cell prints how to get them.
+# The next cell gives **your** `repair` each table as it was collected, and prints what it reports where a clock is wrong or rows
+# were dropped. The contract says what a running pod can't report: no CPU, no memory, a latency of 0, or a success rate
+# of 0 while it works. Without the data the cell prints how to get them.
 
 # %%
 from course.field import nezha
 from course.telemetry.public import PublicDataMissing
 
 try:
-    nezha_days = {system: nezha.load(system) for system in nezha.SYSTEMS}
+    nezha_days = [nezha.load(nezha_name) for nezha_name in nezha.SYSTEMS]
 except PublicDataMissing as error:
-    nezha_days = {}
+    nezha_days = []
     print(error)
 
 nezha_repaired = {}
-for system, day in nezha_days.items():
-    nezha_repaired[system], nezha_reports = nezha.repair_day(repair, day)
+for nezha_day in nezha_days:
+    nezha_repaired[nezha_day.system], nezha_reports = nezha.repair_day(repair, nezha_day)
     nezha_found = nezha.findings(nezha_reports)
     nezha_odd = nezha_found[(nezha_found["clock_s"] != 0) | (nezha_found["unusable"] > 0)]
-    nezha_lag = (day.faults["time"] - day.faults["stamp"]).dt.total_seconds()
-    print(
-        f"{system}: {len(nezha_found)} tables, {nezha_found['not_measured'].sum()} metrics not measured in them"
-    )
-    print(
-        f"  fault stamps that lag by more than an hour: {(nezha_lag > 3600).sum()} of {len(nezha_lag)}"
-    )
+    nezha_lag = (nezha_day.faults["time"] - nezha_day.faults["stamp"]).dt.total_seconds()
+    print(f"{nezha_day.system}: {len(nezha_found)} tables")
+    print(f"  metrics not measured, over all tables: {nezha_found['not_measured'].sum()}")
+    print(f"  fault stamps over an hour behind: {(nezha_lag > 3600).sum()} of {len(nezha_lag)}")
     print(f"  tables with a wrong clock or unusable rows: {len(nezha_odd)}")
     if len(nezha_odd):
         print(nezha_odd[["clock_s", "zone_rows", "unusable", "lost"]].to_string())
@@ -463,7 +464,8 @@ for system, day in nezha_days.items():
 #
 # 1. **A clock 200,000,000 s ahead.** adservice's `TimeStamp` says 2028. So round a number is no drift: somebody replaced
 #    digits in a text, 66 by 86. The rows that are *further* off prove it, for wherever 65, 66 or 67 stands later in the
-#    number as well, it became 86, 86 or 81, too. Those 113 of 1,209 rows have no stamp to trust, and your function drops them.
+#    number as well, it became 86, 86 or 81, too (this explains 1,205 of the 1,209 rows). The 113 have no stamp to trust,
+#    and your function drops them.
 # 2. **A time zone in a part of the rows.** On the Train Ticket day 24 of 28 fault stamps lag `inject_time` by about eight
 #    hours, as if its text, which is UTC, had been read as the time in China; the last four don't. The lag is
 #    28,710 to 29,303 s instead of 28,800: these stamps were not made by a clock.
@@ -478,10 +480,10 @@ for system, day in nezha_days.items():
 
 # %%
 if nezha_days:
-    nezha_table, nezha_faults = nezha.study(list(nezha_days.values()), nezha_repaired)
+    nezha_table, nezha_faults = nezha.study(nezha_days, nezha_repaired)
     print(nezha_table[["faults", "pods", "AC@1", "AC@3", "AC@5", "Avg@5"]].round(3).to_string())
     figure, axes = plots.grid(2, height=2.6, sharex=False)
-    nezha.plot_clock(nezha_days["Online Boutique"].pods["adservice"], "adservice", ax=axes[0])
+    nezha.plot_clock(nezha_days[0].pods["adservice"], "adservice", ax=axes[0])
     nezha.plot_study(nezha_table, ax=axes[1])
     plt.show()
 
@@ -491,8 +493,8 @@ if nezha_days:
 # what chance scores. No error was raised anywhere. The study simply ran, and reported 0.625 and 0.120 instead of
 # 0.667 and 0.154.
 #
-# The gain looks small on Online Boutique because it concerns two faults of 24, and one fault is 0.042: less than the figures change
-# with harmless choices. At the unrounded times of receipt (`python -m course.field.nezha`), where no sample moves to its minute, the
+# The gain looks small on Online Boutique because it concerns two faults of 24, and one fault is 0.042: no more than harmless choices
+# change. At the unrounded times of receipt (`python -m course.field.nezha`), where no sample moves to its minute, the
 # same ranking has AC@1 0.417 and Avg@5 0.683. Damage of this kind isn't judged by the average, but by what it makes invisible: one service,
 # or one system.
 #
@@ -503,13 +505,13 @@ if nezha_days:
 # %%
 # NBVAL_CHECK_OUTPUT
 print(nezha.published_table().drop(columns="source").to_string())
-for place, source in nezha.published_table()["source"].items():
-    print(f"{place[0]}, {place[1]}: {source}")
+for nezha_row, nezha_source in nezha.published_table()["source"].items():
+    print(f"{nezha_row[0]}, {nezha_row[1]}: {nezha_source}")
 print(nezha.CITATION)
 
 # %% [markdown]
 # Robust z on metrics is far below, and the next cell shows where: it sees CPU contention, and next to nothing of wrong return
-# values and delayed networks, which are plain in logs and traces. One signal isn't enough, and no ranking repairs a clock.
+# values and delayed networks, which show in logs and traces. One signal isn't enough, and no ranking repairs a clock.
 
 # %%
 if nezha_days:

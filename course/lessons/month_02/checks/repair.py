@@ -21,6 +21,8 @@ _POINTS = (3.0, 10.0, 2.0)
 #: Of eight mixed tables, how many have a kind of damage: ignoring it costs most of the points.
 _OFTEN = 6
 _ENDS = ("count", "total", "number", "sum")
+#: Errors of senseless stamps: no half hours, and late delivery leaves their rounding as it is.
+_STRAYS = (790, 1_600, 22_300, 2_000_500, -1_010, -22_600, -2_001_000)
 _SERVICES = ("checkout", "payment", "storefront", "cart", "search", "catalog", "account", "pricing")
 
 
@@ -114,8 +116,7 @@ def _make(
         rows.loc[begin : begin + size - 1, "skew"] = 1800 * halves
     if "strays" in kinds:
         stray = rng.choice(n, max(2, int(n * rng.uniform(0.01, 0.03))), replace=False)
-        sign = rng.choice([-1, 1], len(stray))
-        rows.loc[stray, "skew"] += sign * rng.choice([790, 1010, 22_500, 2_000_900], len(stray))
+        rows.loc[stray, "skew"] += rng.choice(_STRAYS, len(stray))
     if "rows" in kinds:
         rows = _resend_and_lose(rng, rows)
     if "clock" in kinds:
