@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from course import shop
-from course.lessons.checking import Case, CheckFunction, Hidden, Student, given
+from course.lessons.checking import Case, CheckFunction, Hidden, Student, given, tried
 
 _EPOCH = pd.Timestamp(0, tz="UTC")
 _KINDS = ("clock", "zone", "rows", "zeros", "strays")
@@ -232,10 +232,7 @@ def check_repair(student: Student, hidden: Hidden) -> list[Case]:
     """Five tables with one damage, eight mixed, two clean."""
     seed = hidden.seed("repair")
     cases = hidden.cached("repair", lambda: _cases(seed))
-    answers = student.each(
-        "repair", [(case.raw, dict(case.impossible)) for case in cases], timeout=2
-    )
-    judged = [_judge(case, answer) for case, answer in zip(cases, answers, strict=True)]
+    judged = [tried(_judge, student, case.name, case, weight=case.weight) for case in cases]
     damaged = judged[:-_CLEAN]
     total = sum(case.weight for case in damaged)
     share = sum(case.score * case.weight for case in damaged) / total
@@ -243,9 +240,10 @@ def check_repair(student: Student, hidden: Hidden) -> list[Case]:
     return damaged + clean
 
 
-def _judge(case: _Case, answer: Any) -> Case:
+def _judge(student: Student, name: str, case: _Case) -> Case:
+    answer = student.call("repair", case.raw, dict(case.impossible), timeout=2)
     if not isinstance(answer, tuple | list) or len(answer) != 2:
-        return Case(case.name, 0.0, "return two things: the table and the report", case.weight)
+        return Case(name, 0.0, "return two things: the table and the report")
     table, report = answer
     problem = _table_problem(case.table, table)
     wrong = _report_problems(case.report, report)
@@ -254,7 +252,7 @@ def _judge(case: _Case, answer: Any) -> Case:
     said = [problem] if problem else []
     if wrong:
         said.append(f"report: wrong or missing {', '.join(wrong)}")
-    return Case(case.name, score, "; ".join(said), case.weight)
+    return Case(name, score, "; ".join(said))
 
 
 def _table_problem(expected: pd.DataFrame, table: Any) -> str:
@@ -268,12 +266,13 @@ def _table_problem(expected: pd.DataFrame, table: Any) -> str:
         return "the table needs a DatetimeIndex in UTC"
     if len(index) != len(expected):
         return f"the table has {len(index)} minutes, expected {len(expected)}; see rules 1 to 4"
-    if not (index.as_unit("ns") == expected.index.as_unit("ns")).all():
+    if not (index == expected.index).all():
         return "right number of minutes, wrong times; see rules 1 to 4"
     ordered = table[list(expected.columns)]
     if not all(kind.kind == "f" for kind in ordered.dtypes):
         return "the metrics must be float columns"
-    found, wanted = ordered.to_numpy(float), expected.to_numpy(float)
+    found = ordered.to_numpy(float, na_value=np.nan)
+    wanted = expected.to_numpy(float)
     close = np.isclose(found, wanted, rtol=1e-9, atol=1e-9, equal_nan=True)
     if close.all():
         return ""
