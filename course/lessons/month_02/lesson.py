@@ -88,9 +88,9 @@ quality_raw.head(3)
 # | a factor of 1000 | milliseconds taken for seconds: the year is beyond 50,000 |
 #
 # Unix time counts seconds since 1970-01-01T00:00Z and knows no zone, so a time-zone error in it is always
-# somebody's conversion: `datetime.utcnow().timestamp()` in Python, which reads a naive time as local time,
-# is the classic (deprecated since Python 3.12, 2023). Local wall-clock time can't be repaired completely: on the night when
-# summer time ends, one hour exists twice and nothing in the text says which one it is. **Store UTC.**
+# somebody's conversion: `datetime.utcnow().timestamp()` in Python, which reads a naive time as local time, is the
+# classic (deprecated since Python 3.12, 2023). Local wall-clock time can't be repaired completely: on the night
+# when summer time ends, one hour exists twice and nothing in the text says which one it is. **Store UTC.**
 #
 # The differences of our table, in hours:
 
@@ -105,34 +105,34 @@ print(f"median {quality_hours.median():.3f}, mean {quality_hours.mean():.3f}")
 
 # %% [markdown]
 # Two levels, a whole hour apart, and three rows a little below the first: those that were sent again, three to
-# five and a half minutes late. The **median** is the clock's error: it does not care about late rows or about a part
-# with another zone, as long as most rows have neither. The mean is wrong by a quarter of an hour. What is left after the
-# median is rounded to half hours, which is the zone. The moment of the change tells more: a level that changes at
-# 01:00 UTC on the last Sunday of March or October is summer time in the European Union.
+# five and a half minutes late. The **median** is the clock's error: it does not care about late rows or about a
+# part with another zone, as long as most rows have neither. The mean is wrong by a quarter of an hour. What is
+# left after the median is rounded to half hours, which is the zone. The moment of the change tells more: a level
+# that changes at 01:00 UTC on the last Sunday of March or October is summer time in the European Union.
 #
 # ### Duplicates and gaps
 #
-# Agents send again when no acknowledgement came, so collectors store *at least once*. Which row of two wins
-# is a decision that has to be written down. Here: the one received last, because a correction comes after what it corrects.
-# A count of the duplicates belongs in the report: a sum over the raw table counts these minutes twice.
+# Agents send again when no acknowledgement came, so collectors store *at least once*. Which row of two wins is a
+# decision that has to be written down. Here: the one received last, because a correction comes after what it
+# corrects. A count of the duplicates belongs in the report: a sum over the raw table counts these minutes twice.
 #
 # A gap can be seen only against a **grid**: the regular times at which there should have been a row. `asfreq` or
 # `reindex` makes the holes visible as `NaN`. Then leave them. A straight line across a gap is an invented
-# measurement, it is smoother than anything real (so it lowers every estimate of noise), and the minutes in which an
-# agent could not send are often the very minutes of the incident. If a method can't take `NaN`, fill a copy for
-# that method alone, say how far (two or three samples at most), and never score the filled points.
+# measurement, it is smoother than anything real (so it lowers every estimate of noise), and the minutes in which
+# an agent could not send are often the very minutes of the incident. If a method can't take `NaN`, fill a copy
+# for that method alone, say how far (two or three samples at most), and never score the filled points.
 #
 # **A counter is no gauge.** `requests_total` only grows, and starts at 0 after a restart. Plotted as it is, it
-# shows nothing but age; a gap in it loses no request, since the next reading contains them all. So a
-# counter is differenced *first* (with its resets in mind, as `rate()` does) and laid on the grid afterwards; a gauge that was not
-# read is lost for good.
+# shows nothing but age; a gap in it loses no request, since the next reading contains them all. So a counter is
+# differenced *first* (with its resets in mind, as `rate()` does) and laid on the grid afterwards; a gauge that
+# was not read is lost for good.
 #
 # ### Missing is never zero
 #
-# 0 is a measurement: nobody came. "Not measured" is `NaN`. Exporters confuse the two, and so does
-# `fillna(0)`. The number itself can't tell you which one it is. Other columns can: a service with a latency
-# had requests; a process that sends rows uses memory; a success ratio of 0 means that as many requests failed as came.
-# We write such knowledge down as conditions, a **contract** of the table, and let pandas evaluate it row by row
+# 0 is a measurement: nobody came. "Not measured" is `NaN`. Exporters confuse the two, and so does `fillna(0)`.
+# The number itself can't tell you which one it is. Other columns can: a service with a latency had requests; a
+# process that sends rows uses memory; a success ratio of 0 means that as many requests failed as came. We write
+# such knowledge down as conditions, a **contract** of the table, and let pandas evaluate it row by row
 # (`DataFrame.eval`; a comparison with `NaN` is false, so a missing witness proves nothing):
 
 # %%
@@ -146,9 +146,9 @@ print(f"{'queue_length':16s} {quality_idle:3d} zeros, nothing speaks against the
 
 # %% [markdown]
 # The zeros of `requests` are lies, those of `queue_length` are the truth, and a rule that knows only names or
-# only values gets one of the two wrong. One step more: a dead exporter writes 0 in quiet minutes, too, where nothing
-# contradicts it. So the unit of judgement is the **run**: if one zero of an unbroken run of zeros is refuted, nobody can
-# say which others of that run were measured, and the whole run is missing.
+# only values gets one of the two wrong. One step more: a dead exporter writes 0 in quiet minutes, too, where
+# nothing contradicts it. So the unit of judgement is the **run**: if one zero of an unbroken run of zeros is
+# refuted, nobody can say which others of that run were measured, and the whole run is missing.
 #
 # The chart shows what the dashboard drew, and what can honestly be drawn.
 
@@ -198,9 +198,9 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# Above, the last quarter of the table sits an hour too far right, the eight lost minutes look like a straight line of
-# values, and the dead exporter like an outage. Below are the same rows.
-# The holes stay holes: eight minutes were lost, 25 were never measured.
+# Above, the last quarter of the table sits an hour too far right, the eight lost minutes look like a straight
+# line of values, and the dead exporter like an outage. Below are the same rows. The holes stay holes: eight
+# minutes were lost, 25 were never measured.
 #
 # **The quality report** is as important as the table. Who uses the data next must know what was done to it:
 # how far the clock was moved, how many rows were shifted, dropped and missing, which metric has no measurement.
@@ -212,32 +212,37 @@ plt.show()
 #
 # `raw` has one row for each sample of one host, in no particular order, with a unique index that means nothing:
 #
-# - `received`: text such as `"2026-03-10T14:00:03Z"`, the UTC time at which the collector stored the row. This clock is right.
-#   A row arrives 0 to 600 s after its sample; most arrive within 5 s.
-# - `timestamp`: the host's clock at the sample, a number of seconds since 1970-01-01T00:00Z, or of milliseconds in all
-#   rows of the table. A number above `1e11` is milliseconds.
+# - `received`: text such as `"2026-03-10T14:00:03Z"`, the UTC time at which the collector stored the row. This
+#   clock is right. A row arrives 0 to 600 s after its sample; most arrive within 5 s.
+# - `timestamp`: the host's clock at the sample, a number of seconds since 1970-01-01T00:00Z, or of milliseconds
+#   in all rows of the table. A number above `1e11` is milliseconds.
 # - all other columns: metrics, floats, whose names vary. `NaN` is a value that was not measured.
 #
-# The host samples once a minute, on the minute, up to 8 s early or late.
-# `impossible` maps some of the metrics to a condition for `raw.eval`: where it is true, a 0 of that metric in the same row
-# was not measured. The conditions hold for the values as they came.
+# The host samples once a minute, on the minute, up to 8 s early or late. `impossible` maps some of the metrics to
+# a condition for `raw.eval`: where it is true, a 0 of that metric in the same row was not measured. The
+# conditions hold for the values as they came.
 #
 # **Right means**, in this order:
 #
-# 1. **Clock.** Let *ahead* be `timestamp` in seconds minus `received`. If its median over all rows is more than 60 s
-#    away from 0, the clock is wrong by that median in all rows: subtract it. Otherwise the clock is right, and nothing is subtracted.
-# 2. **Zone.** Round what is left of *ahead* to the nearest multiple of 1800 s, row by row. If one value other than 0 occurs in at least
-#    10 % of all rows (there is at most one), it is the zone shift: subtract it from the rows that have it.
-# 3. **Unusable rows.** A row of which what is left then is not between -630 s and 30 s has a stamp that nothing explains.
-#    Drop it: guessing its minute would be inventing.
-# 4. **Grid.** A sample belongs to the minute nearest to its repaired time. Of the rows of one minute the one with the latest
-#    `received` wins, as a whole, also where it holds `NaN`. (Rows that tie are identical.) The table has every minute from the
-#    first to the last that has a row; minutes without a row are `NaN` in every metric. **Nothing is filled.**
-# 5. **Zeros.** For each metric in `impossible`, look at its values in the table in order of time, without the `NaN`. A *run* is an unbroken
-#    sequence of zeros in it (a lost minute or a `NaN` doesn't break it). If the condition is true in at least one row of
-#    a run, all zeros of the run become `NaN`. All other zeros stay, and so do the zeros of metrics that `impossible` doesn't name.
+# 1. **Clock.** Let *ahead* be `timestamp` in seconds minus `received`. If its median over all rows is more than
+#    60 s away from 0, the clock is wrong by that median in all rows: subtract it. Otherwise the clock is right,
+#    and nothing is subtracted.
+# 2. **Zone.** Round what is left of *ahead* to the nearest multiple of 1800 s, row by row. If one value other
+#    than 0 occurs in at least 10 % of all rows (there is at most one), it is the zone shift: subtract it from the
+#    rows that have it.
+# 3. **Unusable rows.** A row of which what is left then is not between -630 s and 30 s has a stamp that nothing
+#    explains. Drop it: guessing its minute would be inventing.
+# 4. **Grid.** A sample belongs to the minute nearest to its repaired time. Of the rows of one minute the one with
+#    the latest `received` wins, as a whole, also where it holds `NaN`. (Rows that tie are identical.) The table
+#    has every minute from the first to the last that has a row; minutes without a row are `NaN` in every metric.
+#    **Nothing is filled.**
+# 5. **Zeros.** For each metric in `impossible`, look at its values in the table in order of time, without the
+#    `NaN`. A *run* is an unbroken sequence of zeros in it (a lost minute or a `NaN` doesn't break it). If the
+#    condition is true in at least one row of a run, all zeros of the run become `NaN`. All other zeros stay, and
+#    so do the zeros of metrics that `impossible` doesn't name.
 #
-# `table` has the metrics as float columns (any order) and a `DatetimeIndex` in UTC, ascending, one minute apart. `raw` is not changed. `report` is a dict:
+# `table` has the metrics as float columns (any order) and a `DatetimeIndex` in UTC, ascending, one minute apart.
+# `raw` is not changed. `report` is a dict:
 #
 # | key | value |
 # |---|---|
@@ -250,13 +255,14 @@ plt.show()
 # | `"lost"` | minutes of the table without a row |
 # | `"not_measured"` | dict: metric to number of values that rule 5 took out; only metrics with at least one |
 #
-# **Example.** Four rows received at 14:00:02, 14:01:02, 14:03:02 and 14:03:40, stamped 13:00:00, 13:01:00, 13:03:00 and 13:03:00: the
-# clock is an hour and 2 s behind (the median), 14:03 came twice and the later row wins, 14:02 is a row of `NaN`:
-# `clock_s` is -3602, `duplicates` 1, `lost` 1.
+# **Example.** Four rows received at 14:00:02, 14:01:02, 14:03:02 and 14:03:40, stamped 13:00:00, 13:01:00,
+# 13:03:00 and 13:03:00: the clock is an hour and 2 s behind (the median), 14:03 came twice and the later row
+# wins, 14:02 is a row of `NaN`: `clock_s` is -3602, `duplicates` 1, `lost` 1.
 #
-# **Scored** on unseen tables of the shop, of two to five hours each: five with one kind of damage each (clock, zone, duplicates and gaps, zeros, unusable rows; 3 points), eight in which the
-# kinds are mixed at random (10 points), and two clean ones (2 points, in so far as the others are right). Of a table's points 70 %
-# are for the table and 30 % for the report, key by key; with a wrong table the report counts a third of that. 2 s a call.
+# **Scored** on unseen tables of the shop, of two to five hours each: five with one kind of damage each (clock,
+# zone, duplicates and gaps, zeros, unusable rows; 3 points), eight in which the kinds are mixed at random (10
+# points), and two clean ones (2 points, in so far as the others are right). Of a table's points 70 % are for the
+# table and 30 % for the report, key by key; with a wrong table the report counts a third of that. 2 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "repair", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -416,8 +422,9 @@ assert _check_report["not_measured"] == {"requests": 3}, (
 print("The visible checks pass. The points come from unseen tables.")
 
 # %% [markdown]
-# Your function on the table from above. It should move the clock by nine days and 15 s (17 s less the delivery), shift
-# 22 rows by an hour, drop three duplicates, report eight lost minutes and 25 values that were never measured.
+# Your function on the table from above. It should move the clock by nine days and 15 s (17 s less the delivery),
+# shift 22 rows by an hour, drop three duplicates, report eight lost minutes and 25 values that were never
+# measured.
 
 # %%
 quality_table, quality_report = repair(quality_raw, quality_contract)
@@ -428,13 +435,14 @@ for quality_key, quality_value in quality_report.items():
 # ## Field study: Nezha's clocks
 #
 # The shop's damage was made for teaching. **Nezha** is a public data set of two real microservice systems under
-# injected faults (Yu et al., ESEC/FSE 2023): Online Boutique on 2022-08-22 (10 pods, 24 faults) and Train Ticket on
-# 2023-01-29 (46 pods, 28 faults), with every pod's metrics once a minute. Its rows carry two times, as yours do: `Time`, written by the collector, and `TimeStamp`. The faults have two as well: `inject_time`
-# and `inject_timestamp`.
+# injected faults (Yu et al., ESEC/FSE 2023): Online Boutique on 2022-08-22 (10 pods, 24 faults) and Train Ticket
+# on 2023-01-29 (46 pods, 28 faults), with every pod's metrics once a minute. Its rows carry two times, as yours
+# do: `Time`, written by the collector, and `TimeStamp`. The faults have two as well: `inject_time` and
+# `inject_timestamp`.
 #
-# The next cell gives **your** `repair` each table as it was collected, and prints what it reports where a clock is wrong or rows
-# were dropped. The contract says what a running pod can't report: no CPU, no memory, a latency of 0, or a success rate
-# of 0 while it works. Without the data the cell prints how to get them.
+# The next cell gives **your** `repair` each table as it was collected, and prints what it reports where a clock
+# is wrong or rows were dropped. The contract says what a running pod can't report: no CPU, no memory, a latency
+# of 0, or a success rate of 0 while it works. Without the data the cell prints how to get them.
 
 # %%
 from course.field import nezha
@@ -462,21 +470,23 @@ for nezha_day in nezha_days:
 # %% [markdown]
 # Four real faults of the measurement:
 #
-# 1. **A clock 200,000,000 s ahead.** adservice's `TimeStamp` says 2028. So round a number is no drift: somebody replaced
-#    digits in a text, 66 by 86. The rows that are *further* off prove it, for wherever 65, 66 or 67 stands later in the
-#    number as well, it became 86, 86 or 81, too (this explains 1,205 of the 1,209 rows). The 113 have no stamp to trust,
-#    and your function drops them.
-# 2. **A time zone in a part of the rows.** On the Train Ticket day 24 of 28 fault stamps lag `inject_time` by about eight
-#    hours, as if its text, which is UTC, had been read as the time in China; the last four don't. The lag is
-#    28,710 to 29,303 s instead of 28,800: these stamps were not made by a clock.
+# 1. **A clock 200,000,000 s ahead.** adservice's `TimeStamp` says 2028. So round a number is no drift: somebody
+#    replaced digits in a text, 66 by 86. The rows that are *further* off prove it, for wherever 65, 66 or 67
+#    stands later in the number as well, it became 86, 86 or 81, too (this explains 1,205 of the 1,209 rows). The
+#    113 have no stamp to trust, and your function drops them.
+# 2. **A time zone in a part of the rows.** On the Train Ticket day 24 of 28 fault stamps lag `inject_time` by
+#    about eight hours, as if its text, which is UTC, had been read as the time in China; the last four don't. The
+#    lag is 28,710 to 29,303 s instead of 28,800: these stamps were not made by a clock.
 # 3. **A repeated row.** One of those stamps is that of the fault before.
-# 4. **0 for "never collected".** The pods' success rate is 0 in every row of both days, while the front end of Online
-#    Boutique answered 99.4 % of its requests. On the Train Ticket day the front end's own success rate is 0 in all 919 rows.
+# 4. **0 for "never collected".** The pods' success rate is 0 in every row of both days, while the front end of
+#    Online Boutique answered 99.4 % of its requests. On the Train Ticket day the front end's own success rate is
+#    0 in all 919 rows.
 #
-# Does it matter? Rank the services at each fault by a plain **robust z**: for every metric of a pod, how far the mean of the three minutes from the
-# fault on lies from the median of the five minutes before, in units of their interquartile range plus 5 % of the
-# median; a pod scores by its largest z. AC@k is the share of faults whose service is among the first k, Avg@5 the mean of AC@1 to
-# AC@5. Equal scores share their places, else the order of the files decides. *As stamped* believes `TimeStamp` and `inject_timestamp`.
+# Does it matter? Rank the services at each fault by a plain **robust z**: for every metric of a pod, how far the
+# mean of the three minutes from the fault on lies from the median of the five minutes before, in units of their
+# interquartile range plus 5 % of the median; a pod scores by its largest z. AC@k is the share of faults whose
+# service is among the first k, Avg@5 the mean of AC@1 to AC@5. Equal scores share their places, else the order of
+# the files decides. *As stamped* believes `TimeStamp` and `inject_timestamp`.
 
 # %%
 if nezha_days:
@@ -488,19 +498,20 @@ if nezha_days:
     plt.show()
 
 # %% [markdown]
-# As stamped, the two faults of adservice can't be found at all: when they were injected, its rows lie in 2028. And of
-# 24 faults of Train Ticket nothing can be said, because eight hours earlier nobody measured: all 46 pods tie, so these score
-# what chance scores. No error was raised anywhere. The study simply ran, and reported 0.625 and 0.120 instead of
-# 0.667 and 0.154.
+# As stamped, the two faults of adservice can't be found at all: when they were injected, its rows lie in 2028.
+# And of 24 faults of Train Ticket nothing can be said, because eight hours earlier nobody measured: all 46 pods
+# tie, so these score what chance scores. No error was raised anywhere. The study simply ran, and reported 0.625
+# and 0.120 instead of 0.667 and 0.154.
 #
-# The gain looks small on Online Boutique because it concerns two faults of 24, and one fault is 0.042: no more than harmless choices
-# change. At the unrounded times of receipt (`python -m course.field.nezha`), where no sample moves to its minute, the
-# same ranking has AC@1 0.417 and Avg@5 0.683. Damage of this kind isn't judged by the average, but by what it makes invisible: one service,
-# or one system.
+# The gain looks small on Online Boutique because it concerns two faults of 24, and one fault is 0.042: no more
+# than harmless choices change. At the unrounded times of receipt (`python -m course.field.nezha`), where no
+# sample moves to its minute, the same ranking has AC@1 0.417 and Avg@5 0.683. Damage of this kind isn't judged by
+# the average, but by what it makes invisible: one service, or one system.
 #
-# Beside it what others have published, and what this course measured earlier on both days of each system (56 and 45 faults).
-# Only one day of each is pinned here, so the rows can't be compared digit by digit. Nezha's own method is given logs, traces and metrics
-# and a fault-free period; from its authors' log file one can count the 24 faults of the day that you have ranked.
+# Beside it what others have published, and what this course measured earlier on both days of each system (56 and
+# 45 faults). Only one day of each is pinned here, so the rows can't be compared digit by digit. Nezha's own
+# method is given logs, traces and metrics and a fault-free period; from its authors' log file one can count the
+# 24 faults of the day that you have ranked.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -510,8 +521,9 @@ for nezha_row, nezha_source in nezha.published_table()["source"].items():
 print(nezha.CITATION)
 
 # %% [markdown]
-# Robust z on metrics is far below, and the next cell shows where: it sees CPU contention, and next to nothing of wrong return
-# values and delayed networks, which show in logs and traces. One signal isn't enough, and no ranking repairs a clock.
+# Robust z on metrics is far below, and the next cell shows where: it sees CPU contention, and next to nothing of
+# wrong return values and delayed networks, which show in logs and traces. One signal isn't enough, and no ranking
+# repairs a clock.
 
 # %%
 if nezha_days:

@@ -115,7 +115,7 @@ def _make(
         halves = int(rng.integers(2, 24)) * int(rng.choice([-1, 1]))
         rows.loc[begin : begin + size - 1, "skew"] = 1800 * halves
     if "strays" in kinds:
-        stray = rng.choice(n, max(2, int(n * rng.uniform(0.01, 0.03))), replace=False)
+        stray = rng.choice(n, max(3, int(n * rng.uniform(0.015, 0.03))), replace=False)
         rows.loc[stray, "skew"] += rng.choice(_STRAYS, len(stray))
     if "rows" in kinds:
         rows = _resend_and_lose(rng, rows)
@@ -134,10 +134,19 @@ def _make(
     raw = raw[list(rng.permutation(raw.columns))]
     raw.index = pd.Index(rng.permutation(len(raw)))
     fixed, report = _repaired(raw, contract)
-    if ("zone" in kinds) != (report["zone_rows"] > 0.13 * n):
-        # So much of the shifted part was lost that it is no tenth any more: draw again.
+    if not _tells(kinds, fixed, report, n):
         return _make(rng, source, name, kinds, weight)
     return _Case(name, raw, contract, fixed, report, weight)
+
+
+def _tells(kinds: set[str], table: pd.DataFrame, report: dict[str, Any], rows: int) -> bool:
+    """Whether enough of each kind of damage was left by the others (rows are lost at random)."""
+    true_zeros = any((table[metric] == 0).any() for metric in report["not_measured"])
+    return (
+        ("zone" in kinds) == (report["zone_rows"] > 0.13 * rows)
+        and ("zeros" in kinds) == true_zeros
+        and ("strays" in kinds) == (report["unusable"] >= 2)
+    )
 
 
 def _resend_and_lose(rng: np.random.Generator, rows: pd.DataFrame) -> pd.DataFrame:
