@@ -486,7 +486,8 @@ for nezha_day in nezha_days:
 # mean of the three minutes from the fault on lies from the median of the five minutes before, in units of their
 # interquartile range plus 5 % of the median; a pod scores by its largest z. AC@k is the share of faults whose
 # service is among the first k, Avg@5 the mean of AC@1 to AC@5. Equal scores share their places, else the order of
-# the files decides. *As stamped* believes `TimeStamp` and `inject_timestamp`.
+# the files decides. *As stamped* believes `TimeStamp` and `inject_timestamp`; *repaired* takes your tables and
+# `inject_time`.
 
 # %%
 if nezha_days:
