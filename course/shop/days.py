@@ -52,6 +52,7 @@ def service_days(
     lead: bool = False,
     balanced: bool = False,
     begins: tuple[int, int] = (_FIRST, _LAST),
+    surge_share: float = 0.25,
 ) -> list[ServiceDay]:
     """Simulate days in the week after a history, each watched at one service.
 
@@ -66,7 +67,7 @@ def service_days(
     services, kinds : sequence of str
         Where an incident has its root, and of which kinds it may be.
     quiet_share : float
-        Probability that nothing is wrong. One day in four has a harmless surge, quiet or not.
+        Probability that nothing is wrong.
     severity : (float, float)
         Range of the uniform severity.
     lead : bool
@@ -78,6 +79,8 @@ def service_days(
         Minutes of the day between which an incident begins, 60 to 1380 at the widest. If the first
         is the later one, they are the evening and the morning around a midnight:
         ``(1140, 660)`` is from 19:00 to 23:00 or from 01:00 to 11:00.
+    surge_share : float
+        Probability of a harmless surge on a day, quiet or not.
 
     Returns
     -------
@@ -104,11 +107,11 @@ def service_days(
     minutes = np.concatenate([np.arange(*span) for span in spans])
     first = after.ceil("D")
     if balanced:
-        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity)
+        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity, surge_share)
     else:
         drawn = draw_incidents(
             n, seed, minutes=_DAY, kinds=kinds, services=services,
-            quiet_share=quiet_share, severity=severity,
+            quiet_share=quiet_share, severity=severity, surge_share=surge_share,
         )  # fmt: skip
     scenarios, watched = [], []
     for number, scenario in enumerate(drawn):
@@ -140,6 +143,7 @@ def _in_strata(
     kinds: Sequence[str] | None,
     quiet_share: float,
     severity: tuple[float, float],
+    surge_share: float,
 ) -> list[Scenario]:
     rng = seeds.stream(seed, seeds.DRAW, n, 2)
     possible = [kind for kind, _ in places_of(kinds, services)]
@@ -151,6 +155,7 @@ def _in_strata(
         draw_incidents(
             1, int(rng.integers(2**63)), minutes=_DAY, kinds=[kind], services=services,
             quiet_share=quiet_share, severity=(float(edges[place]), float(edges[place + 1])),
+            surge_share=surge_share,
         )[0]
         for kind, place in chosen
     ]  # fmt: skip
