@@ -134,7 +134,9 @@ plt.show()
 # NBVAL_CHECK_OUTPUT
 signal_errors = signal_logs[signal_logs["severity_text"] == "ERROR"]
 signal_known = signal_errors["trace_id"].isin(signal_spans["trace_id"])
-print(f"{len(signal_errors):,} ERROR records, {signal_known.mean():.1%} of them with a stored trace")
+print(
+    f"{len(signal_errors):,} ERROR records, {signal_known.mean():.1%} of them with a stored trace"
+)
 print(f"{(signal_logs['trace_id'] == '').sum()} records without a trace id")
 
 # %% [markdown]
@@ -235,7 +237,8 @@ print(signal_trace[otel_columns].to_string(index=False))
 
 # %%
 skew_one = signal_spans[
-    (signal_spans["http.route"] == "/checkout") & (signal_spans["parent_span_id"] == "")
+    (signal_spans["http.route"] == "/checkout")
+    & (signal_spans["parent_span_id"] == "")
     & signal_spans["trace_id"].isin(signal_sent)
 ].sort_values("end_time_unix_nano")
 skew_id = skew_one[skew_one["status_code"] == "UNSET"]["trace_id"].iloc[0]
@@ -434,7 +437,11 @@ def service_graph(spans: pd.DataFrame) -> pd.DataFrame:
     ### BEGIN SOLUTION
     table = spans.drop_duplicates(["trace_id", "span_id"])
     service = dict(
-        zip(zip(table["trace_id"], table["span_id"], strict=True), table["service.name"], strict=True)
+        zip(
+            zip(table["trace_id"], table["span_id"], strict=True),
+            table["service.name"],
+            strict=True,
+        )
     )
     parents = set(zip(table["trace_id"], table["parent_span_id"], strict=True))
     calls = []
@@ -459,6 +466,7 @@ def service_graph(spans: pd.DataFrame) -> pd.DataFrame:
 
 # %% [markdown]
 # The visible check is the example, with a span delivered twice, and then the edges of the text one by one.
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-span-tree", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 def _check_tree(_check_spans, _check_expected, _check_what):
@@ -556,8 +564,7 @@ assert isinstance(_check_graph, pd.DataFrame) and {"caller", "callee", "calls", 
     _check_graph.columns
 ), "service_graph must return a DataFrame with the columns caller, callee, calls, errors"
 _check_found = {
-    (row.caller, row.callee): (int(row.calls), int(row.errors))
-    for row in _check_graph.itertuples()
+    (row.caller, row.callee): (int(row.calls), int(row.errors)) for row in _check_graph.itertuples()
 }
 _check_expected = {
     ("gateway", "checkout"): (2, 0), ("checkout", "payment"): (1, 0),
@@ -749,7 +756,7 @@ print(f"{brim_number} traces, fixed before, on average:   {np.mean(brim_fixed):.
 # is kept, with weight 4.
 #
 # **Scored:** three unseen windows of the shop. In each: the evidence of three traces right in all four keys 2 points; the sample right in all of the rules above, for several
-# budgets and about 150 seeds, 2 points; both right 1 point more. Means have to be within 5 standard errors of the true numbers, in each window and over all of them. 2 s for `join_signals`, 0.2 s for
+# budgets and about 150 seeds, 2 points; both right 1 point more. Means have to be within 4 standard errors of the true numbers, in each window and over all of them. 2 s for `join_signals`, 0.2 s for
 # `tail_sample`.
 
 

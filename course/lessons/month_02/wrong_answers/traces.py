@@ -139,7 +139,7 @@ def service_graph(spans):
     lost = merged[merged["caller"].isna() & (merged["parent_span_id"] != "")
                   & merged["kind"].isin(["SERVER", "CONSUMER"])].assign(caller="unknown")
     used = set(zip(spans["trace_id"], spans["parent_span_id"]))
-    leaf = [(t, s) not in used for t, s in zip(merged["trace_id"], merged["span_id"])]
+    leaf = np.array([(t, s) not in used for t, s in zip(merged["trace_id"], merged["span_id"])])
     out = merged[(merged["kind"] == "CLIENT") & (merged["server.address"] != "") & leaf]
     out = out.assign(caller=out["service.name"], **{"service.name": out["server.address"]})
     calls = pd.concat([lost, out, inner]).groupby(["service.name", "caller"])["failed"]
@@ -183,9 +183,12 @@ _TREE = [
     _mistake(
         "span-tree", "fragments under the root", "what lost its parent is hung below the root",
         ("(children[above] if above in start else roots).append(span)",
-         'head = next((s for s in parent if parent[s] == ""), next(iter(parent)))\n'
-         "        (children[above] if above in start else roots if span == head\n"
-         "         else children[head]).append(span)"),
+         'orphans = [s for s in parent if parent[s] not in start]\n'
+         '        head = min(orphans, key=lambda s: parent[s] != "")\n'
+         "        if above in start:\n"
+         "            children[above].append(span)\n"
+         "        else:\n"
+         "            (roots if span == head else children[head]).append(span)"),
     ),
     _mistake(
         "span-tree", "ids across traces", "joins spans of different traces",
