@@ -69,8 +69,8 @@ print(f"{len(signal_points):6,} buckets of a histogram, each with an exemplar")
 # trace. A service that does not pass the header on cuts the trace in two.
 #
 # A metric has no trace id: it stands for thousands of requests. The bridge is the **exemplar**, one measurement that
-# went into a point, kept with its time and its trace id. A histogram usually keeps one a bucket, so that the
-# slow buckets, with few requests, keep theirs. Each dot of the next chart is an exemplar: a trace that you can open.
+# went into a point, kept with its time and its trace id. A histogram keeps one a bucket (OpenTelemetry's libraries the last one,
+# the table here the slowest), so that the slow buckets, with few requests, have theirs. Each dot of the next chart is an exemplar: a trace that you can open.
 
 # %%
 signal_checkout = signal_points[signal_points["service.name"] == "checkout"].copy()
@@ -111,20 +111,26 @@ signal_lines = signal_logs[
 ]
 for signal_line in signal_lines.itertuples(index=False):
     print(f"{signal_line.severity_text:5s} {signal_line[5]:17s} {signal_line.body}")
+signal_trace = signal_spans[signal_spans["trace_id"] == signal_id]
+signal_call = signal_trace[signal_trace["server.address"] == "payment-provider"]
+signal_ms = (signal_call["end_time_unix_nano"] - signal_call["start_time_unix_nano"]) / 1e6
+print(f"the call of the payment provider took {signal_ms.sum():,.0f} ms")
+signal_minute = pd.to_datetime(signal_slow["start_time_unix_nano"], unit="ns", utc=True)
+signal_pool = signal_recording.service("checkout").loc[signal_minute, "pool_utilization"]
+print(f"busy workers of checkout in that minute: {signal_pool:.0%}")
 
 # %%
-signal_trace = signal_spans[signal_spans["trace_id"] == signal_id]
 plots.waterfall(
     signal_trace,
-    highlight=signal_trace.loc[signal_trace["server.address"] == "payment-provider", "span_id"],
+    highlight=signal_call["span_id"],
     title="One bad checkout: a failed call of the provider (orange), long waits above it",
 )
 plt.show()
 
 # %% [markdown]
 # The call of the provider takes 0.7 s and fails. Most of the 11.6 s are `checkout`'s own: it waits for a free worker,
-# because its workers wait for `payment`, whose workers wait for the provider. The spans show that the time is lost
-# there, the pool metrics show why.
+# because its workers wait for `payment`, whose workers wait for the provider. The spans show where the time is lost,
+# the metric of the pool shows why.
 #
 # Two traps at once. A trace id in a log line need not lead anywhere: sampling may have dropped the trace, and
 # the line remains. And an id joins only what *carries* it: the line "pool at 98 %" has none, because no single
@@ -165,10 +171,10 @@ print(f"{(signal_logs['trace_id'] == '').sum()} records without a trace id")
 #   `SERVER` span, a `PRODUCER` that of a `CONSUMER`. *Nobody waits for a consumer.*
 # - **Status**: `UNSET`, `OK`, `ERROR`. Instrumentation leaves a success `UNSET`; `OK` is for the application's
 #   author to say. A 404 is an error for the client that got it and `UNSET` for the server that sent it.
-# - **Events** are moments within a span, above all exceptions. **Links** point to spans of other traces: a consumer that
+# - **Events** are moments within a span, above all exceptions. **Links** point to other spans, mostly of other traces: a consumer that
 #   takes fifty messages at once has one parent at most, and fifty links.
 #
-# The conventions used here are those of version 1.45 (2026):
+# The conventions used here are those of version 1.45:
 #
 # | area | attributes | state |
 # |---|---|---|
@@ -199,7 +205,7 @@ print(signal_trace[otel_columns].to_string(index=False))
 # now all the large ones do. **eBPF** needs no change of the application: small programs, checked by the kernel's
 # verifier before they load, run at hooks such as system calls, sockets and functions of libraries. They see every
 # process, whatever its language: who talks to whom, HTTP and SQL on the wire, CPU profiles. Encrypted traffic is readable only at
-# the functions of the TLS library, before it is encrypted; the order number in your business logic is not visible at all; passing a
+# the functions of the TLS library, where it is still clear; the order number in your business logic is not visible at all; passing a
 # trace id on is possible only in part; and it needs Linux with high privileges (`CAP_BPF`, since kernel 5.8, and
 # more). Grafana's Beyla, given to OpenTelemetry in 2025 as *OpenTelemetry eBPF Instrumentation*, is one such source. Use it for
 # coverage and for what you can't change, and instrumentation for what you must understand.
@@ -283,7 +289,7 @@ plt.show()
 # 3. **Self time.** `self_ns` is the part of a span's corrected interval in which none of its children runs. Children of kind `CONSUMER`
 #    don't count, here and in 4.; of the others, what lies outside of the span doesn't.
 # 4. **Critical path.** It belongs to one root: that with `parent_span_id` `""`, and if this span was lost, the root that starts
-#    first. `critical_ns` is the time that a span has on the path, 0 off it. Walk
+#    first (of several the smallest `span_id`). `critical_ns` is the time that a span has on the path, 0 off it. Walk
 #    through the root from its end to its start. To walk through a span from `high` down to `low`, cut its children to `[low, high]`, leave out those of which
 #    nothing is left, and set `now = high`. Again and again, of the children that end at or before `now`, take the one that
 #    ends last (of several the one that starts first, of several the smallest `span_id`): the time from its end to `now` is the span's own,
@@ -294,7 +300,7 @@ plt.show()
 # many traces, and ids of spans are unique within a trace only. A call is
 #
 # - a span whose parent is there and has another `service.name`: from the parent's service to the span's;
-# - a `CLIENT` span with a `server.address` and without a child: from its service to `server.address`;
+# - a `CLIENT` span with a `server.address` and without a child in its trace: from its service to `server.address`;
 # - a `SERVER` or `CONSUMER` span that names a parent which is not there: from `"unknown"` to its service.
 #
 # `errors` counts the calls whose span (of the three, the one named first) has the status `ERROR`.
@@ -617,7 +623,7 @@ for critical_name, critical_value in critical_share.head(4).items():
 # %% [markdown]
 # ## Keep what matters, and count what you dropped
 #
-# Traces are the dearest signal: one checkout is 17 kB, most of it saying that all went well. So traces are sampled.
+# Traces are the dearest signal: one checkout takes some 12 to 20 kB, most of it saying that all went well. So traces are sampled.
 #
 # **Head sampling** decides when the root span starts, from the trace id (so that all services decide alike), and passes the
 # decision on in `traceparent`. It is cheap and blind: nothing is known yet, so it keeps one error in twenty when it keeps one
@@ -744,7 +750,8 @@ print(f"{brim_number} traces, fixed before, on average:   {np.mean(brim_fixed):.
 #    `budget // 5` for slow and as much for ordinary, each only if that class is not empty.
 # 3. A class whose bytes are at most its allowance is **kept whole**, with weight 1.
 # 4. Of any other class keep a **random sample** whose bytes never exceed the allowance, of at least $n$ traces, where $n$ is the largest number such that even the $n$ largest of
-#    the class fit (here never below 3). The weight of a trace is 1 ÷ the probability that it is kept.
+#    the class fit (here never below 3). The weight of a trace is 1 ÷ the probability that it is kept, given what
+#    was kept of the classes before it.
 # 5. The same `seed` gives the same answer, and samples of different seeds are independent.
 #
 # **Right** means: everything as said, and unbiased: for any group of traces (by route, size, duration, time) the sums of weights over many
@@ -755,8 +762,8 @@ print(f"{brim_number} traces, fixed before, on average:   {np.mean(brim_fixed):.
 # `{"error": 4, "slow": 0, "ordinary": 0}`. With a budget of 500 errors may use 400: one, with weight 6. 200 are left; the two largest ordinary need 220, so one
 # is kept, with weight 4.
 #
-# **Scored:** three unseen windows of the shop. In each: the evidence of three traces right in all four keys 2 points; the sample right in all of the rules above, for several
-# budgets and about 150 seeds, 2 points; both right 1 point more. Means have to be within 4 standard errors of the true numbers, in each window and over all of them. 2 s for `join_signals`, 0.2 s for
+# **Scored:** three unseen windows of the shop. In each: the evidence of three traces right in all four keys 2 points; the sample right in all of the rules above, for three
+# budgets and some 120 seeds, 2 points; both right 1 point more. Means have to be within 4 standard errors of the true numbers, in each window and over all of them. 2 s for `join_signals`, 1 s for
 # `tail_sample`.
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def _judge_tree(spans: pd.DataFrame) -> dict[str, tuple[str, int, int, int]]:
         edges = sorted({low, high, *(t for part in parts for t in part[:2])})
         return sum(
             right - left
-            for left, right in zip(edges[:-1], edges[1:], strict=True)
+            for left, right in pairwise(edges)
             if not any(one <= left and right <= two for one, two, _ in parts)
         )
 
@@ -691,7 +692,7 @@ def _sample_case(
         (held, window.budgets[kind], window.slow_ms, one) for kind in runs for one in seeds[kind]
     ]
     calls += [calls[0], calls[_SEEDS]]  # once more: the same seed, the same answer
-    answers = iter(student.each("tail_sample", calls, timeout=0.2))
+    answers = iter(student.each("tail_sample", calls, timeout=1))
     firsts: list[np.ndarray] = []
     for kind, number in runs.items():
         rows = []
@@ -725,7 +726,7 @@ def _edge_cases(student: Student, name: str, window: _Window) -> Case:
         part.size = part.traces["bytes"].to_numpy()
         part.members = {key: members[rows] for key, members in window.members.items()}
         budget = window.budgets["tight"]
-        answer = student.call("tail_sample", part.traces, budget, window.slow_ms, 1, timeout=0.2)
+        answer = student.call("tail_sample", part.traces, budget, window.slow_ms, 1, timeout=1)
         weight, wrong = part.weights(answer, budget)
         if weight is None or wrong:
             return Case(name, 0.0, f"{wrong} ({what})")
