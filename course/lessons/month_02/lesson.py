@@ -28,10 +28,10 @@ plots.use_style()
 # %% [markdown]
 # ## Three signals, one request
 #
-# **A Friday in April, 18:23.** `checkout` answers slowly and with errors. The dashboard shows the latency, and the
-# on-call engineer asks the only question that counts: *which request, and what happened to it?* The next cell
-# replays the five minutes before, in the shape in which OpenTelemetry delivers them: a table of spans, one of log
-# records and one of metric points.
+# **A Friday in April, 18:23.** `checkout` answers slowly and with errors. The dashboard shows the latency,
+# and the on-call engineer asks the only question that counts: *which request, and what happened to it?* The
+# next cell replays the five minutes before, in the shape in which OpenTelemetry delivers them: a table of
+# spans, one of log records and one of metric points.
 
 # %%
 from course.shop.otel import otel_logs, otel_points, otel_spans, otel_traces
@@ -64,13 +64,14 @@ print(f"{len(signal_points):6,} buckets of a histogram, each with an exemplar")
 # | **time** | what has no id: a metric, a garbage collection, "pool at 98 %" | no: it was there, that is all |
 # | **resource attributes** (`service.name`, `host.name`) | what one process or machine sent | yes, if all senders use the same names |
 #
-# The trace id travels from service to service in a header. W3C Trace Context (Recommendation, 2021) fixes its form:
-# `traceparent: 00-<trace id>-<id of the caller's span>-01`, the last byte saying whether the caller keeps this
-# trace. A service that does not pass the header on cuts the trace in two.
+# The trace id travels from service to service in a header. W3C Trace Context (Recommendation, 2021) fixes its
+# form: `traceparent: 00-<trace id>-<id of the caller's span>-01`, the last byte saying whether the caller
+# keeps this trace. A service that does not pass the header on cuts the trace in two.
 #
-# A metric has no trace id: it stands for thousands of requests. The bridge is the **exemplar**, one measurement that
-# went into a point, kept with its time and its trace id. A histogram keeps one a bucket (OpenTelemetry's libraries the last one,
-# the table here the slowest), so that the slow buckets, with few requests, have theirs. Each dot of the next chart is an exemplar: a trace that you can open.
+# A metric has no trace id: it stands for thousands of requests. The bridge is the **exemplar**, one
+# measurement that went into a point, kept with its time and its trace id. A histogram keeps one a bucket
+# (OpenTelemetry's libraries the last one, the table here the slowest), so that the slow buckets, with few
+# requests, have theirs. Each dot of the next chart is an exemplar: a trace that you can open.
 
 # %%
 signal_checkout = signal_points[signal_points["service.name"] == "checkout"].copy()
@@ -94,8 +95,8 @@ ax.legend(loc="lower right", ncols=2)
 plt.show()
 
 # %% [markdown]
-# One red dot, followed through the trace id, gives the whole story of that request: its spans, and the lines that
-# its services wrote.
+# One red dot, followed through the trace id, gives the whole story of that request: its spans, and the lines
+# that its services wrote.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -128,13 +129,14 @@ plots.waterfall(
 plt.show()
 
 # %% [markdown]
-# The call of the provider takes 0.7 s and fails. Most of the 11.6 s are `checkout`'s own: it waits for a free worker,
-# because its workers wait for `payment`, whose workers wait for the provider. The spans show where the time is lost,
-# the metric of the pool shows why.
+# The call of the provider takes 0.7 s and fails. Most of the 11.6 s are `checkout`'s own: it waits for a free
+# worker, because its workers wait for `payment`, whose workers wait for the provider. The spans show where
+# the time is lost, the metric of the pool shows why.
 #
 # Two traps at once. A trace id in a log line need not lead anywhere: sampling may have dropped the trace, and
-# the line remains. And an id joins only what *carries* it: the line "pool at 98 %" has none, because no single
-# request caused it, but it belongs to the story. Such lines are joined by service and time, and said to be so.
+# the line remains. And an id joins only what *carries* it: the line "pool at 98 %" has none, because no
+# single request caused it, but it belongs to the story. Such lines are joined by service and time, and said
+# to be so.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -150,10 +152,11 @@ print(f"{(signal_logs['trace_id'] == '').sum()} records without a trace id")
 #
 # ## What OpenTelemetry records
 #
-# OpenTelemetry (CNCF) fixes what a signal looks like, the protocol that carries it (OTLP) and, in its **semantic
-# conventions**, what attributes are called. All three signals share two outer layers:
+# OpenTelemetry (CNCF) fixes what a signal looks like, the protocol that carries it (OTLP) and, in its
+# **semantic conventions**, what attributes are called. All three signals share two outer layers:
 #
-# - **Resource**: who sent it: `service.name`, `service.version`, `host.name`, `k8s.pod.name`. Said once for a batch.
+# - **Resource**: who sent it: `service.name`, `service.version`, `host.name`, `k8s.pod.name`. Said once for a
+#   batch.
 # - **Scope**: which instrumentation library made it, with its version.
 #
 # Inside stand spans, log records or metrics:
@@ -166,13 +169,14 @@ print(f"{(signal_logs['trace_id'] == '').sum()} records without a trace id")
 #
 # The words in italics decide how a trace is read.
 #
-# - **Kind**: `SERVER` answers a call, `CLIENT` makes one and waits, `PRODUCER` hands over a message, `CONSUMER` works
-#   on it later, `INTERNAL` stays within the process. Between two processes a `CLIENT` span is the parent of a
-#   `SERVER` span, a `PRODUCER` that of a `CONSUMER`. *Nobody waits for a consumer.*
-# - **Status**: `UNSET`, `OK`, `ERROR`. Instrumentation leaves a success `UNSET`; `OK` is for the application's
-#   author to say. A 404 is an error for the client that got it and `UNSET` for the server that sent it.
-# - **Events** are moments within a span, above all exceptions. **Links** point to other spans, mostly of other traces: a consumer that
-#   takes fifty messages at once has one parent at most, and fifty links.
+# - **Kind**: `SERVER` answers a call, `CLIENT` makes one and waits, `PRODUCER` hands over a message,
+#   `CONSUMER` works on it later, `INTERNAL` stays within the process. Between two processes a `CLIENT` span
+#   is the parent of a `SERVER` span, a `PRODUCER` that of a `CONSUMER`. *Nobody waits for a consumer.*
+# - **Status**: `UNSET`, `OK`, `ERROR`. Instrumentation leaves a success `UNSET`; `OK` is for the
+#   application's author to say. A 404 is an error for the client that got it and `UNSET` for the server that
+#   sent it.
+# - **Events** are moments within a span, above all exceptions. **Links** point to other spans, mostly of
+#   other traces: a consumer that takes fifty messages at once has one parent at most, and fifty links.
 #
 # The conventions used here are those of version 1.45:
 #
@@ -182,9 +186,9 @@ print(f"{(signal_logs['trace_id'] == '').sum()} records without a trace id")
 # | databases | `db.system.name` (`postgresql`, `redis`), `db.operation.name`, `db.collection.name`, `db.query.summary` | stable |
 # | messaging | `messaging.system`, `messaging.destination.name`, `messaging.operation.type` | in development |
 #
-# Older instrumentation still sends `http.method`, `http.status_code`, `db.system`: a query that knows one set only
-# misses half of the fleet. `http.route` is a template for a reason that you will meet under *cardinality*. Print one
-# trace, and every rule above is in it.
+# Older instrumentation still sends `http.method`, `http.status_code`, `db.system`: a query that knows one set
+# only misses half of the fleet. `http.route` is a template for a reason that you will meet under
+# *cardinality*. Print one trace, and every rule above is in it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -192,52 +196,55 @@ otel_columns = ["kind", "service.name", "name", "status_code", "server.address"]
 print(signal_trace[otel_columns].to_string(index=False))
 
 # %% [markdown]
-# Look at the calls of databases and of the provider: nobody instruments what they call, so all that exists is the
-# caller's `CLIENT` span, with the callee in `server.address`. (Most frameworks also send a `CLIENT` span where the callee is
-# instrumented; the shop leaves those out, which keeps its traces short.) `checkout` *sends* an order as a
-# `PRODUCER`, and `fulfilment` works on it as a `CONSUMER`.
+# Look at the calls of databases and of the provider: nobody instruments what they call, so all that exists is
+# the caller's `CLIENT` span, with the callee in `server.address`. (Most frameworks also send a `CLIENT` span
+# where the callee is instrumented; the shop leaves those out, which keeps its traces short.) `checkout`
+# *sends* an order as a `PRODUCER`, and `fulfilment` works on it as a `CONSUMER`.
 #
-# **Where signals come from.** OpenTelemetry's libraries sit in the process, called by your code or put there by
-# an agent. **APM** (application performance monitoring) is the older, vendor-made form of the same: an agent loaded into the
-# runtime wraps frameworks and drivers, sends transactions, errors, runtime metrics and often profiles, and the
-# vendor's backend draws the service map, groups errors and alerts. It is quick to have and knows code lines; it costs
-# some CPU in every request, money per host or byte, and speaks the vendor's names, unless it takes OTLP, as by
-# now all the large ones do. **eBPF** needs no change of the application: small programs, checked by the kernel's
-# verifier before they load, run at hooks such as system calls, sockets and functions of libraries. They see every
-# process, whatever its language: who talks to whom, HTTP and SQL on the wire, CPU profiles. Encrypted traffic is readable only at
-# the functions of the TLS library, where it is still clear; the order number in your business logic is not visible at all; passing a
-# trace id on is possible only in part; and it needs Linux with high privileges (`CAP_BPF`, since kernel 5.8, and
-# more). Grafana's Beyla, given to OpenTelemetry in 2025 as *OpenTelemetry eBPF Instrumentation*, is one such source. Use it for
-# coverage and for what you can't change, and instrumentation for what you must understand.
+# **Where signals come from.** OpenTelemetry's libraries sit in the process, called by your code or put there
+# by an agent. **APM** (application performance monitoring) is the older, vendor-made form of the same: an
+# agent loaded into the runtime wraps frameworks and drivers, sends transactions, errors, runtime metrics and
+# often profiles, and the vendor's backend draws the service map, groups errors and alerts. It is quick to
+# have and knows code lines; it costs some CPU in every request, money per host or byte, and speaks the
+# vendor's names, unless it takes OTLP, as by now all the large ones do. **eBPF** needs no change of the
+# application: small programs, checked by the kernel's verifier before they load, run at hooks such as system
+# calls, sockets and functions of libraries. They see every process, whatever its language: who talks to whom,
+# HTTP and SQL on the wire, CPU profiles. Encrypted traffic is readable only at the functions of the TLS
+# library, where it is still clear; the order number in your business logic is not visible at all; passing a
+# trace id on is possible only in part; and it needs Linux with high privileges (`CAP_BPF`, since kernel 5.8,
+# and more). Grafana's Beyla, given to OpenTelemetry in 2025 as *OpenTelemetry eBPF Instrumentation*, is one
+# such source. Use it for coverage and for what you can't change, and instrumentation for what you must
+# understand.
 #
 # ## A trace is a tree, and its clocks are wrong
 #
-# Each span names its parent, so a trace is a tree (Sigelman et al., "Dapper", Google technical report, 2010). Four
-# questions are asked of it.
+# Each span names its parent, so a trace is a tree (Sigelman et al., "Dapper", Google technical report, 2010).
+# Four questions are asked of it.
 #
-# **Self time**: how long was a span busy itself, and not waiting for a child? Not its duration minus the sum of
-# its children's: children run in parallel, and what overlaps would be taken away twice. It is the duration minus the
-# *union* of the children's intervals.
+# **Self time**: how long was a span busy itself, and not waiting for a child? Not its duration minus the sum
+# of its children's: children run in parallel, and what overlaps would be taken away twice. It is the duration
+# minus the *union* of the children's intervals.
 #
-# **Critical path**: which spans would have to be faster for the answer to be faster? Start at the end of the root and walk
-# back. The child that ended last is the one that was waited for; walk back through it, then go on from its
-# start. Children that overlap with one that is already on the path ran in parallel: making them faster gains nothing. The time
-# on the path adds up to the root's duration exactly. Chow et al. ("The Mystery Machine", OSDI 2014) and Zhang et al. ("CRISP", USENIX ATC
-# 2022) built tools of this at Facebook and Uber; Jaeger's UI draws it.
+# **Critical path**: which spans would have to be faster for the answer to be faster? Start at the end of the
+# root and walk back. The child that ended last is the one that was waited for; walk back through it, then go
+# on from its start. Children that overlap with one that is already on the path ran in parallel: making them
+# faster gains nothing. The time on the path adds up to the root's duration exactly. Chow et al. ("The Mystery
+# Machine", OSDI 2014) and Zhang et al. ("CRISP", USENIX ATC 2022) built tools of this at Facebook and Uber;
+# Jaeger's UI draws it.
 #
-# **Service graph**: who calls whom, how often, how often in vain? Count parents and children of different services, over
-# many traces.
+# **Service graph**: who calls whom, how often, how often in vain? Count parents and children of different
+# services, over many traces.
 #
 # **Is it the truth?** Three things spoil a trace.
 #
-# - **Lost spans.** A process is killed before it sends, a queue is full, a header is not passed on. What is left is a
-#   span whose parent nobody has. It is the root of a *fragment*. Dropping it loses what you have; hanging it below the grandparent
-#   or the root invents a call.
+# - **Lost spans.** A process is killed before it sends, a queue is full, a header is not passed on. What is
+#   left is a span whose parent nobody has. It is the root of a *fragment*. Dropping it loses what you have;
+#   hanging it below the grandparent or the root invents a call.
 # - **Repeated spans.** Exporters try again after a timeout, so the same span may come twice.
-# - **Clocks.** Every host has its own. NTP keeps them within milliseconds, unless it doesn't, and a call takes
-#   milliseconds. Then a callee answers before it was asked. No event can precede its cause (Lamport, "Time, clocks, and
-#   the ordering of events", CACM, 1978), so a child that does not lie within the parent that waited for it shows
-#   a wrong clock.
+# - **Clocks.** Every host has its own. NTP keeps them within milliseconds, unless it doesn't, and a call
+#   takes milliseconds. Then a callee answers before it was asked. No event can precede its cause (Lamport,
+#   "Time, clocks, and the ordering of events", CACM, 1978), so a child that does not lie within the parent
+#   that waited for it shows a wrong clock.
 #
 # The next chart is a trace of the shop in which the clock of `host-d` is 150 ms behind.
 
@@ -258,58 +265,65 @@ plots.waterfall(
 plt.show()
 
 # %% [markdown]
-# How far to shift? A call takes time there and back. If both ways take equally long, the callee's span lies in the
-# *middle* of the caller's: the assumption that NTP makes, too (RFC 5905, 2010). Jaeger's query service can correct
-# clocks so, if you switch it on. All that runs on the callee's host shares its clock and moves along.
+# How far to shift? A call takes time there and back. If both ways take equally long, the callee's span lies
+# in the *middle* of the caller's: the assumption that NTP makes, too (RFC 5905, 2010). Jaeger's query service
+# can correct clocks so, if you switch it on. All that runs on the callee's host shares its clock and moves
+# along.
 #
-# Two kinds of child must *not* be squeezed into the parent: a `CONSUMER`, which may start minutes later, and a callee that
-# runs longer than its caller, because the caller gave up. And on one host there is one clock: a child that
-# outlives its parent there is asynchronous work, not a wrong clock. (A fire-and-forget call to another host looks just like a
-# wrong clock. The rule is then wrong, and nothing in the trace tells.)
+# Two kinds of child must *not* be squeezed into the parent: a `CONSUMER`, which may start minutes later, and
+# a callee that runs longer than its caller, because the caller gave up. And on one host there is one clock: a
+# child that outlives its parent there is asynchronous work, not a wrong clock. (A fire-and-forget call to
+# another host looks just like a wrong clock. The rule is then wrong, and nothing in the trace tells.)
 #
 # ### Exercise 3 · Span tree and service graph (15 points)
 #
 # **Write** `span_tree(spans)` for one trace and `service_graph(spans)` for many.
 #
-# `spans` has the columns of `signal_spans`, rows in any order and with any index. A span may stand in it several times, in equal
-# rows: it counts once. Times are integers, nanoseconds; every span is longer than 0.
+# `spans` has the columns of `signal_spans`, rows in any order and with any index. A span may stand in it
+# several times, in equal rows: it counts once. Times are integers, nanoseconds; every span is longer than 0.
 #
-# `span_tree` returns a DataFrame with one row a span, in any order, and the columns `span_id`, `root`, `start_ns`, `self_ns`,
-# `critical_ns`.
+# `span_tree` returns a DataFrame with one row a span, in any order, and the columns `span_id`, `root`,
+# `start_ns`, `self_ns`, `critical_ns`.
 #
-# 1. **Tree.** A span whose `parent_span_id` is `""`, or is not among the spans, is a root. `root` is the `span_id` of the
-#    root above a span (its own, if it is one).
-# 2. **Clocks.** `start_ns` is the corrected start; a span keeps its duration. Roots are not moved. For any other span,
-#    let *parent* be the corrected interval of its parent.
+# 1. **Tree.** A span whose `parent_span_id` is `""`, or is not among the spans, is a root. `root` is the
+#    `span_id` of the root above a span (its own, if it is one).
+# 2. **Clocks.** `start_ns` is the corrected start; a span keeps its duration. Roots are not moved. For any
+#    other span, let *parent* be the corrected interval of its parent.
 #    - On the parent's host (`host.name`) it moves by as much as the parent moved.
-#    - On another host it stays as it was recorded, unless one of these holds. A `CONSUMER` that starts before the parent starts: it moves to
-#      start with the parent. A span of another kind that is at most as long as the parent, and begins before or ends after it: it moves to
-#      the middle, `start = parent start + (parent duration − duration) / 2`. A span of another kind that is longer than
-#      the parent, and starts before the parent starts or after the parent ends: it moves to start with the parent.
-# 3. **Self time.** `self_ns` is the part of a span's corrected interval in which none of its children runs. Children of kind `CONSUMER`
-#    don't count, here and in 4.; of the others, what lies outside of the span doesn't.
-# 4. **Critical path.** It belongs to one root: that with `parent_span_id` `""`, and if this span was lost, the root that starts
-#    first (of several the smallest `span_id`). `critical_ns` is the time that a span has on the path, 0 off it. Walk
-#    through the root from its end to its start. To walk through a span from `high` down to `low`, cut its children to `[low, high]`, leave out those of which
-#    nothing is left, and set `now = high`. Again and again, of the children that end at or before `now`, take the one that
-#    ends last (of several the one that starts first, of several the smallest `span_id`): the time from its end to `now` is the span's own,
-#    walk through the child from its cut end to its cut start, and set `now` to that start. When no child is left, the time from `low` to `now`
-#    is the span's own.
+#    - On another host it stays as it was recorded, unless one of these holds. A `CONSUMER` that starts before
+#      the parent starts: it moves to start with the parent. A span of another kind that is at most as long as
+#      the parent, and begins before or ends after it: it moves to the middle, `start = parent start + (parent
+#      duration − duration) / 2`. A span of another kind that is longer than the parent, and starts before the
+#      parent starts or after the parent ends: it moves to start with the parent.
+# 3. **Self time.** `self_ns` is the part of a span's corrected interval in which none of its children runs.
+#    Children of kind `CONSUMER` don't count, here and in 4.; of the others, what lies outside of the span
+#    doesn't.
+# 4. **Critical path.** It belongs to one root: that with `parent_span_id` `""`, and if this span was lost,
+#    the root that starts first (of several the smallest `span_id`). `critical_ns` is the time that a span has
+#    on the path, 0 off it. Walk through the root from its end to its start. To walk through a span from
+#    `high` down to `low`, cut its children to `[low, high]`, leave out those of which nothing is left, and
+#    set `now = high`. Again and again, of the children that end at or before `now`, take the one that ends
+#    last (of several the one that starts first, of several the smallest `span_id`): the time from its end to
+#    `now` is the span's own, walk through the child from its cut end to its cut start, and set `now` to that
+#    start. When no child is left, the time from `low` to `now` is the span's own.
 #
-# `service_graph` returns a DataFrame with the columns `caller`, `callee`, `calls`, `errors`: one row for each pair that occurs, in any order. `spans` are those of
-# many traces, and ids of spans are unique within a trace only. A call is
+# `service_graph` returns a DataFrame with the columns `caller`, `callee`, `calls`, `errors`: one row for each
+# pair that occurs, in any order. `spans` are those of many traces, and ids of spans are unique within a trace
+# only. A call is
 #
 # - a span whose parent is there and has another `service.name`: from the parent's service to the span's;
-# - a `CLIENT` span with a `server.address` and without a child in its trace: from its service to `server.address`;
+# - a `CLIENT` span with a `server.address` and without a child in its trace: from its service to
+#   `server.address`;
 # - a `SERVER` or `CONSUMER` span that names a parent which is not there: from `"unknown"` to its service.
 #
-# `errors` counts the calls whose span (of the three, the one named first) has the status `ERROR`.
+# `errors` counts the calls whose span (that with which its rule begins) has the status `ERROR`.
 #
 # **Right** means: roots and counts exactly, times within 1 µs.
 #
-# **Example.** The next cell builds a trace; the table below it is what `span_tree` returns, in milliseconds. The clock of h3 is 215 ms behind: `d` is 30 ms long,
-# `b` 60 ms, so `d` starts 15 ms after `b`, at 25, and `e` moves along. The path of `a`: 10 ms itself, `c`, 5 ms itself, `b` with `d` and `e`
-# within, 10 ms itself. `h` runs beside `b`.
+# **Example.** The next cell builds a trace; this is what `span_tree` returns for it, in milliseconds. The clock
+# of h3 is 215 ms behind: `d` is 30 ms long, `b` 60 ms, so `d` starts 15 ms after `b`, at 25, and
+# `e` moves along. The path of `a`: 10 ms itself, `c`, 5 ms itself, `b` with `d` and `e` within, 10 ms itself.
+# `h` runs beside `b`.
 #
 # | span_id | a | b | c | d | e | f | g | h |
 # |---|---|---|---|---|---|---|---|---|
@@ -318,10 +332,12 @@ plt.show()
 # | self_ns (ms) | 25 | 30 | 15 | 10 | 20 | 235 | 20 | 20 |
 # | critical_ns (ms) | 25 | 30 | 15 | 10 | 20 | 0 | 0 | 0 |
 #
-# Its service graph: gateway → checkout, checkout → payment, checkout → fulfilment, payment → bank, unknown → search, one call each; of payment → bank one failed.
+# Its service graph: gateway → checkout, checkout → payment, checkout → fulfilment, payment → bank, unknown →
+# search, one call each; of payment → bank one failed.
 #
-# **Scored:** six unseen tables of eight traces of the shop and others; one of them has no wrong clock and no loss. 2.5 points each: roots, starts, self times, critical paths and
-# the service graph right in all traces of a table give 2.5, four of the five 0.9, three 0.2. 2 s a call.
+# **Scored:** six unseen tables of eight traces of the shop and others; one of them has no wrong clock and no
+# loss. 2.5 points each: roots, starts, self times, critical paths and the service graph right in all traces
+# of a table give 2.5, four of the five 0.9, three 0.2. 2 s a call.
 
 # %%
 SPAN_EXAMPLE = pd.DataFrame(
@@ -581,9 +597,9 @@ assert _check_found == _check_expected, (
 )
 
 # %% [markdown]
-# Your function on the trace with the wrong clock: `host-d` is back in time, and the critical path is orange. What was
-# moved is plausible, not true: `shipping` was called after `payment`, and the middle of `checkout` puts it beside. Nothing that is drawn from the
-# order of corrected spans is proof.
+# Your function on the trace with the wrong clock: `host-d` is back in time, and the critical path is orange.
+# What was moved is plausible, not true: `shipping` was called after `payment`, and the middle of `checkout`
+# puts it beside. Nothing that is drawn from the order of corrected spans is proof.
 
 # %%
 skew_tree = span_tree(skew_trace).merge(skew_trace, on="span_id")
@@ -623,16 +639,18 @@ for critical_name, critical_value in critical_share.head(4).items():
 # %% [markdown]
 # ## Keep what matters, and count what you dropped
 #
-# Traces are the dearest signal: one checkout takes some 12 to 20 kB, most of it saying that all went well. So traces are sampled.
+# Traces are the dearest signal: one checkout takes some 12 to 20 kB, most of it saying that all went well. So
+# traces are sampled.
 #
-# **Head sampling** decides when the root span starts, from the trace id (so that all services decide alike), and passes the
-# decision on in `traceparent`. It is cheap and blind: nothing is known yet, so it keeps one error in twenty when it keeps one
-# trace in twenty. The shop's traces are made so.
+# **Head sampling** decides when the root span starts, from the trace id (so that all services decide alike),
+# and passes the decision on in `traceparent`. It is cheap and blind: nothing is known yet, so it keeps one
+# error in twenty when it keeps one trace in twenty. The shop's traces are made so.
 #
-# **Tail sampling** waits until the trace is complete, then decides with all of it in hand: keep every error, every slow one,
-# a few of the others. OpenTelemetry's collector does that in its `tail_sampling` processor. It costs memory for all spans of
-# the wait (30 s by default), all spans of a trace must reach the same collector (so a first layer routes by trace id), and spans that come
-# later than the wait are judged without the rest.
+# **Tail sampling** waits until the trace is complete, then decides with all of it in hand: keep every error,
+# every slow one, a few of the others. OpenTelemetry's collector does that in its `tail_sampling` processor.
+# It costs memory for all spans of the wait (30 s by default), all spans of a trace must reach the same
+# collector (so a first layer routes by trace id), and spans that come later than the wait are judged without
+# the rest.
 #
 # What is left no longer looks like the traffic. Take the traces of our five minutes as all there are:
 
@@ -652,22 +670,24 @@ sample_weighted = sample_bad.sum() + sample_slow.sum() + len(sample_rest) / 100 
 print(f"with weights:                     {sample_bad.sum() / sample_weighted:.1%}")
 
 # %% [markdown]
-# The cure is as old as survey sampling. Give each kept trace the **weight** $w = 1/\pi$, where $\pi$ is the probability with which
-# it was kept. The sum of the weights of any group (a route, a service, a second) has the number of traces in this group as its
-# expectation:
+# The cure is as old as survey sampling. Give each kept trace the **weight** $w = 1/\pi$, where $\pi$ is the
+# probability with which it was kept. The sum of the weights of any group (a route, a service, a second) has
+# the number of traces in this group as its expectation:
 #
 # $$E\Big[\sum_{i\ \text{kept}} w_i\Big] = \sum_i \pi_i \cdot \frac{1}{\pi_i} = N$$
 #
-# This is the estimator of Horvitz and Thompson ("A generalization of sampling without replacement from a finite
-# universe", Journal of the American Statistical Association, 1952). It needs two things: **every trace has a chance** ($\pi > 0$; a class that is never kept
-# can't be estimated, only reported) and **you know the chance**. Draw $n$ of $N$ at random: $\pi = n/N$, the weight is $N/n$. Keep a whole class: the weight is 1. Each span carries the
-# weight of its trace. OpenTelemetry writes it into `tracestate` as a threshold (`ot=th:…`, in development), vendors call it *sample rate*.
+# This is the estimator of Horvitz and Thompson ("A generalization of sampling without replacement from a
+# finite universe", Journal of the American Statistical Association, 1952). It needs two things: **every trace
+# has a chance** ($\pi > 0$; a class that is never kept can't be estimated, only reported) and **you know the
+# chance**. Draw $n$ of $N$ at random: $\pi = n/N$, the weight is $N/n$. Keep a whole class: the weight is 1.
+# Each span carries the weight of its trace. OpenTelemetry writes it into `tracestate` as a threshold
+# (`ot=th:…`, in development), vendors call it *sample rate*.
 #
-# **The trap.** A budget counts bytes, and traces differ in size. The obvious way, *take traces in random order, skip what does not
-# fit, go on until the budget is full, weigh by N over number kept*, favours the small: near the brim only they fit. So
-# $\pi$ depends on the size, and the weight is wrong for all. To see it, let one trace in twelve carry a debug attribute of 60 kB, and
-# count those traces, 2,000 times: filled to the brim, and with a number of traces that was fixed *before* looking at which
-# ones were drawn.
+# **The trap.** A budget counts bytes, and traces differ in size. The obvious way, *take traces in random
+# order, skip what does not fit, go on until the budget is full, weigh by N over number kept*, favours the
+# small: near the brim only they fit. So $\pi$ depends on the size, and the weight is wrong for all. To see
+# it, let one trace in twelve carry a debug attribute of 60 kB, and count those traces, 2,000 times: filled to
+# the brim, and with a number of traces that was fixed *before* looking at which ones were drawn.
 
 # %%
 brim_rng = np.random.default_rng(5)
@@ -708,63 +728,78 @@ print(f"filled to the brim, on average:         {np.mean(brim_filled):.0f}")
 print(f"{brim_number} traces, fixed before, on average:   {np.mean(brim_fixed):.0f}")
 
 # %% [markdown]
-# How many may be drawn so that the budget holds *whatever* is drawn? As many as fit when chance picks the largest. That wastes
-# budget where few traces are huge. Better: draw small and large traces apart (strata), each with its own weight, or priority
-# sampling (Duffield, Lund and Thorup, Journal of the ACM, 2007), which keeps large items with a higher probability and knows it. Las-Casas et al. ("Weighted sampling of
-# execution traces", ACM SoCC, 2018) choose by how unusual a trace is; Zhang et al. ("The benefit of hindsight", NSDI, 2023) let
-# services keep their spans in a ring buffer until somebody finds out that the trace mattered.
+# How many may be drawn so that the budget holds *whatever* is drawn? As many as fit when chance picks the
+# largest. That wastes budget where few traces are huge. Better: draw small and large traces apart (strata),
+# each with its own weight, or priority sampling (Duffield, Lund and Thorup, Journal of the ACM, 2007), which
+# keeps large items with a higher probability and knows it. Las-Casas et al. ("Weighted sampling of execution
+# traces", ACM SoCC, 2018) choose by how unusual a trace is; Zhang et al. ("The benefit of hindsight", NSDI,
+# 2023) let services keep their spans in a ring buffer until somebody finds out that the trace mattered.
 #
-# **When errors don't fit.** In an incident everything is an error. A sampler that keeps all errors breaks the budget or falls over;
-# one that drops them in silence lies in the very hour for which it was bought. So sample errors too, with weights, keep a reserve for the
-# other classes (without good traces there is nothing to compare with), and *report* what was dropped.
+# **When errors don't fit.** In an incident everything is an error. A sampler that keeps all errors breaks the
+# budget or falls over; one that drops them in silence lies in the very hour for which it was bought. So
+# sample errors too, with weights, keep a reserve for the other classes (without good traces there is nothing
+# to compare with), and *report* what was dropped.
 #
-# Three habits for work. Count requests and errors *before* sampling (the collector's `spanmetrics` connector stands in front of the
-# sampler), and use weights where you can't. Keep the traces that exemplars point to, or the dots of the first chart
-# open nothing. And log lines are not sampled with their traces: the id in a line may be all that is left.
+# Three habits for work. Count requests and errors *before* sampling (the collector's `spanmetrics` connector
+# stands in front of the sampler), and use weights where you can't. Keep the traces that exemplars point to,
+# or the dots of the first chart open nothing. And log lines are not sampled with their traces: the id in a
+# line may be all that is left.
 #
 # ### Exercise 5 · Join and sample (15 points)
 #
-# **Write** `join_signals(trace_id, spans, logs, points, around_ms)` and `tail_sample(traces, budget, slow_ms, seed)`.
+# **Write** `join_signals(trace_id, spans, logs, points, around_ms)` and `tail_sample(traces, budget, slow_ms,
+# seed)`.
 #
-# `join_signals` gathers the evidence about one trace. `spans`, `logs` and `points` have the columns of `signal_spans`, `signal_logs` and
-# `signal_points`, rows in any order, under unique index labels that are no positions. Return a dict:
+# `join_signals` gathers the evidence about one trace. `spans`, `logs` and `points` have the columns of
+# `signal_spans`, `signal_logs` and `signal_points`, rows in any order, under unique index labels that are no
+# positions. Return a dict:
 #
 # - `"spans"`: list of the ids of the trace's spans by start, of several the smallest id first.
-# - `"logs"`: list of the index labels, in any order, of the records that carry the trace id, and of those that carry none (`""`), come from a service of the
-#   trace and were written from `around_ms` milliseconds before its earliest start to `around_ms` after its latest end, both included. Services of the trace are
-#   all `service.name` of its spans, and all `server.address` but `""`. A record with the id of another trace never belongs.
-# - `"points"`: list of the index labels, in any order, of the points whose exemplar has the trace id, and of those that a span of the trace with the same `service.name` touches: it starts
-#   before the point's `time_unix_nano` and ends after its `start_time_unix_nano`.
-# - `"origin"`: where the error came from, the id of the failed span (`status_code` `ERROR`) that has no failed child. Of several, that which ended first; of these the smallest id. `None` if
-#   no span failed.
+# - `"logs"`: list of the index labels, in any order, of the records that carry the trace id, and of those
+#   that carry none (`""`), come from a service of the trace and were written from `around_ms` milliseconds
+#   before its earliest start to `around_ms` after its latest end, both included. Services of the trace are
+#   all `service.name` of its spans, and all `server.address` but `""`. A record with the id of another trace
+#   never belongs.
+# - `"points"`: list of the index labels, in any order, of the points whose exemplar has the trace id, and of
+#   those that a span of the trace with the same `service.name` touches: it starts before the point's
+#   `time_unix_nano` and ends after its `start_time_unix_nano`.
+# - `"origin"`: where the error came from, the id of the failed span (`status_code` `ERROR`) that has no
+#   failed child. Of several, that which ended first; of these the smallest id. `None` if no span failed.
 #
-# A trace may have no span in `spans`: then `"spans"` is empty, `"origin"` `None`, and records and points belong by the id alone. Ids of spans are unique within a
-# trace only.
+# A trace may have no span in `spans`: then `"spans"` is empty, `"origin"` `None`, and records and points
+# belong by the id alone. Ids of spans are unique within a trace only.
 #
-# `tail_sample` decides over complete traces. `traces` has the columns of `sample_traces`, one row a trace, and may be empty; `budget` is a whole number of bytes. Return a dict:
-# `"kept"`, a DataFrame with the columns `trace_id` and `weight`, one row for each kept trace in any order, and `"dropped"`, a dict with the number of traces not kept of each class:
-# `{"error": 3, "slow": 0, "ordinary": 250}`.
+# `tail_sample` decides over complete traces. `traces` has the columns of `sample_traces`, one row a trace,
+# and may be empty; `budget` is a whole number of bytes. Return a dict: `"kept"`, a DataFrame with the columns
+# `trace_id` and `weight`, one row for each kept trace in any order, and `"dropped"`, a dict with the number
+# of traces not kept of each class: `{"error": 3, "slow": 0, "ordinary": 250}`.
 #
-# 1. **Classes.** `error`: `status_code` is `ERROR`. `slow`: no error, `duration_ms` at least `slow_ms`. `ordinary`: all others.
-# 2. **Allowance.** In the order error, slow, ordinary, a class may use what the classes before it left of the budget, less what is reserved for those after it:
-#    `budget // 5` for slow and as much for ordinary, each only if that class is not empty.
+# 1. **Classes.** `error`: `status_code` is `ERROR`. `slow`: no error, `duration_ms` at least `slow_ms`.
+#    `ordinary`: all others.
+# 2. **Allowance.** In the order error, slow, ordinary, a class may use what the classes before it left of the
+#    budget, less what is reserved for those after it: `budget // 5` for slow and as much for ordinary, each
+#    only if that class is not empty.
 # 3. A class whose bytes are at most its allowance is **kept whole**, with weight 1.
-# 4. Of any other class keep a **random sample** whose bytes never exceed the allowance, of at least $n$ traces, where $n$ is the largest number such that even the $n$ largest of
-#    the class fit (here never below 3). The weight of a trace is 1 ÷ the probability that it is kept, given what
-#    was kept of the classes before it.
+# 4. Of any other class keep a **random sample** whose bytes never exceed the allowance, of at least $n$
+#    traces, where $n$ is the largest number such that even the $n$ largest of the class fit (in the hidden
+#    checks never below 3). The weight of a trace is 1 ÷ the probability that it is kept, given what was kept
+#    of the classes before it.
 # 5. The same `seed` gives the same answer, and samples of different seeds are independent.
 #
-# **Right** means: everything as said, and unbiased: for any group of traces (by route, size, duration, time) the sums of weights over many
-# seeds have the number of traces in the group as their mean. A sum may differ from seed to seed.
+# **Right** means: everything as said, and unbiased: for any group of traces (by route, size, duration, time)
+# the sums of weights over many seeds have the number of traces in the group as their mean. A sum may differ
+# from seed to seed.
 #
-# **Example.** `budget` 1000; six errors of 300 bytes, no slow trace, four ordinary ones of 40, 60, 60 and 160 bytes. The reserve for ordinary is 200. Errors may use 800, need
-# 1800, and two of them fit: two are kept, with weight 3. That leaves 400 for the ordinary ones, which need 320: all are kept, with weight 1. `dropped` is
-# `{"error": 4, "slow": 0, "ordinary": 0}`. With a budget of 500 errors may use 400: one, with weight 6. 200 are left; the two largest ordinary need 220, so one
-# is kept, with weight 4.
+# **Example.** `budget` 1000; six errors of 300 bytes, no slow trace, four ordinary ones of 100 bytes. The
+# reserve for ordinary is 200. Errors may use 800, need 1800, and two of them fit: two are kept, with weight
+# 3. That leaves 400 for the ordinary ones, which is what they need: all are kept, with weight 1. `dropped` is
+# `{"error": 4, "slow": 0, "ordinary": 0}`. With a budget of 500 errors may use 400: one is kept, with weight
+# 6. 200 are left: two ordinary ones are kept, with weight 2.
 #
-# **Scored:** three unseen windows of the shop. In each: the evidence of three traces right in all four keys 2 points; the sample right in all of the rules above, for three
-# budgets and some 120 seeds, 2 points; both right 1 point more. Means have to be within 4 standard errors of the true numbers, in each window and over all of them. 2 s for `join_signals`, 1 s for
-# `tail_sample`.
+# **Scored:** three unseen windows of the shop. In each: the evidence of three traces right in all four keys 2
+# points; the sample right in all of the rules above, for three budgets and some 120 seeds, 2 points; both
+# right 1 point more. Means have to be within 4 standard errors of the true numbers, in each window and over
+# all of them. 2 s for `join_signals`, 1 s for `tail_sample`.
 
 
 # %% nbgrader={"grade": false, "grade_id": "join-and-sample", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -877,7 +912,8 @@ def tail_sample(traces: pd.DataFrame, budget: int, slow_ms: float, seed: int) ->
 
 
 # %% [markdown]
-# The visible check asks for the evidence of a small trace, then for the example above, and then counts the checkouts of the shop over 100 seeds.
+# The visible check asks for the evidence of a small trace, then for the example above, and then counts the
+# checkouts of the shop over 100 seeds.
 
 # %% nbgrader={"grade": true, "grade_id": "check-join-and-sample", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 _check_ms = 1_000_000
@@ -937,12 +973,12 @@ assert _check_found == {"spans": [], "logs": [], "points": [], "origin": None}, 
 _check_traces = pd.DataFrame(
     {
         "trace_id": list("abcdefghij"), "http.route": "/", "duration_ms": 100.0, "spans": 3,
-        "status_code": ["ERROR"] * 6 + ["UNSET"] * 4, "bytes": [300] * 6 + [40, 60, 60, 160],
+        "status_code": ["ERROR"] * 6 + ["UNSET"] * 4, "bytes": [300] * 6 + [100] * 4,
     }
 )  # fmt: skip
 for _check_budget, _check_weights, _check_dropped in [
     (1000, [1.0] * 4 + [3.0] * 2, {"error": 4, "slow": 0, "ordinary": 0}),
-    (500, [4.0, 6.0], {"error": 5, "slow": 0, "ordinary": 3}),
+    (500, [2.0, 2.0, 6.0], {"error": 5, "slow": 0, "ordinary": 2}),
 ]:
     _check_answer = tail_sample(_check_traces, _check_budget, 400.0, seed=1)
     assert isinstance(_check_answer, dict) and {"kept", "dropped"} <= set(_check_answer), (
@@ -1020,7 +1056,9 @@ print(f"kept {len(quarter)} of {len(sample_traces):,} traces, dropped: {quarter_
 # ## What to remember about traces
 #
 # - Join by trace id first, by span id within a trace, by time and resource last, and say which it was.
-# - Self time takes away the union of the children, not their sum. The critical path is what the user waited for.
-# - A child outside of its parent is a wrong clock, asynchronous work, or a caller that gave up. Kind and host tell which.
+# - Self time takes away the union of the children, not their sum. The critical path is what the user waited
+#   for.
+# - A child outside of its parent is a wrong clock, asynchronous work, or a caller that gave up. Kind and host
+#   tell which.
 # - A sample without weights is not evidence about traffic. A weight is one over a probability that you know.
 # - A budget that errors can't break, with a report of what was dropped, is the one that survives an incident.
