@@ -329,27 +329,43 @@ _CLASSES = ("error", "slow", "ordinary")
 _JOIN_KEYS = ("spans", "logs", "points", "origin")
 
 
-def _evidence(seed: int) -> tuple[list[pd.DataFrame], list[tuple[str, int, dict]]]:
-    """Spans, logs and points of some minutes, and traces of which the evidence is asked for."""
+_Evidence = tuple[list[pd.DataFrame], list[tuple[str, int, dict[str, Any]]]]
+
+
+def _window(seed: int) -> tuple[_Evidence, _Window]:
+    """Some minutes of the shop: the evidence to join, and the traces to sample."""
     rng = np.random.default_rng(seed)
     while True:
         recording, spans = _shop_minutes(rng, 4)
-        roots = spans[spans["parent_span_id"] == ""]
-        bad = roots[(roots["http.route"] == "/checkout") & (roots["status_code"] == "ERROR")]
-        if len(bad) < 3:
+        traces = otel_traces(spans)
+        if len(traces) < 480:
             continue
-        logs = otel_logs(recording, recording.scenario.start + pd.Timedelta("14min"))
-        one, two = map(str, rng.choice(bad["trace_id"].to_numpy(), 2, replace=False))
-        spans, logs = _astride(rng, spans, logs, one)
-        own = spans[spans["trace_id"] == one]
-        points = otel_points(spans)
-        far = points[
-            (points["time_unix_nano"] <= own[_START].min())
-            | (points["start_time_unix_nano"] >= own[_END].max())
-        ]
-        if len(far):  # an exemplar that is exported late, in a minute that its trace does not touch
-            points.loc[rng.choice(far.index), "exemplar.trace_id"] = one
-            break
+        window, evidence = _Window(rng, traces), _evidence(rng, recording, spans)
+        if window.usable and evidence is not None:
+            return evidence, window
+
+
+def _evidence(
+    rng: np.random.Generator, recording: Recording, spans: pd.DataFrame
+) -> _Evidence | None:
+    """Spans, logs and points, and traces of which the evidence is asked for; None if it can't be."""
+    roots = spans[spans["parent_span_id"] == ""]
+    bad = roots[(roots["http.route"] == "/checkout") & (roots["status_code"] == "ERROR")]
+    if len(bad) < 3:
+        return None
+    logs = otel_logs(recording, recording.scenario.start + pd.Timedelta("14min"))
+    one, two = map(str, rng.choice(bad["trace_id"].to_numpy(), 2, replace=False))
+    spans, logs = _astride(rng, spans, logs, one)
+    own = spans[spans["trace_id"] == one]
+    points = otel_points(spans)
+    # An exemplar that is exported late, in a minute that its trace does not touch.
+    far = points[
+        (points["time_unix_nano"] <= own[_START].min())
+        | (points["start_time_unix_nano"] >= own[_END].max())
+    ]
+    if far.empty:
+        return None
+    points.loc[rng.choice(far.index), "exemplar.trace_id"] = one
     around = int(rng.integers(200, 3000))
     logs = pd.concat([_near(rng, logs, own, around), _unlabelled(rng, own, around)])
     spans = pd.concat([spans[spans["trace_id"].isin([one, two])], _others(rng, spans, own)])
@@ -481,13 +497,8 @@ def _wrong_in_join(answer: Any, expected: dict[str, Any]) -> list[str]:
 class _Window:
     """Traces of one window, the budgets that are tried on them, and what a sample must obey."""
 
-    def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        while True:
-            _, spans = _shop_minutes(rng, 4)
-            traces = otel_traces(spans)
-            if len(traces) >= 480 and any(self._draw(rng, traces) for _ in range(20)):
-                break
+    def __init__(self, rng: np.random.Generator, traces: pd.DataFrame) -> None:
+        self.usable = any(self._draw(rng, traces) for _ in range(20))
 
     def _draw(self, rng: np.random.Generator, table: pd.DataFrame) -> bool:
         """Set traces, threshold and budgets; False where the window does not allow it."""
@@ -642,21 +653,18 @@ class _Means:
 def check_join_and_sample(student: Student, hidden: Hidden) -> list[Case]:
     """Three windows of the shop: the evidence of three traces each, and samples of all traces."""
     seed = hidden.seed("join-and-sample")
-    joins = hidden.cached(
-        "join-and-sample signals", lambda: [_evidence(seed + n) for n in range(_WINDOWS)]
-    )
-    windows = hidden.cached(
-        "join-and-sample traces", lambda: [_Window(seed + 100 + n) for n in range(_WINDOWS)]
+    made = hidden.cached(
+        "join-and-sample windows", lambda: [_window(seed + n) for n in range(_WINDOWS)]
     )
     joined = [
-        tried(_join_case, student, f"evidence {n + 1}", *one, weight=2)
-        for n, one in enumerate(joins)
+        tried(_join_case, student, f"evidence {n + 1}", *evidence, weight=2)
+        for n, (evidence, _) in enumerate(made)
     ]
     means = _Means()
     rng = np.random.default_rng(seed)
     sampled = [
         tried(_sample_case, student, f"sample {n + 1}", one, means, rng, weight=2)
-        for n, one in enumerate(windows)
+        for n, (_, one) in enumerate(made)
     ]
     far, group = means.together()
     if far > _LIMIT:
