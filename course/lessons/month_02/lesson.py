@@ -797,7 +797,7 @@ print(f"{brim_number} traces, fixed before, on average:   {np.mean(brim_fixed):.
 # 6. 200 are left: two ordinary ones are kept, with weight 2.
 #
 # **Scored:** three unseen windows of the shop. In each: the evidence of three traces right in all four keys 2
-# points; the sample right in all of the rules above, for three budgets and some 150 seeds, 2 points; both
+# points; the sample right in all of the rules above, for three budgets and some 120 seeds, 2 points; both
 # right 1 point more. Means have to be within 4 standard errors of the true numbers, in each window and over
 # all of them. 2 s for `join_signals`, 1 s for `tail_sample`.
 

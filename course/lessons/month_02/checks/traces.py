@@ -322,7 +322,7 @@ def _tree_case(
 # ---------------------------------------------------------------- joining and sampling
 
 _WINDOWS = 3
-_SEEDS = {"tight": 140, "normal": 12, "roomy": 2}  # samples a budget
+_SEEDS = {"tight": 110, "normal": 12, "roomy": 2}  # samples a budget
 _LIMIT = 4.0  # standard errors
 _CLASSES = ("error", "slow", "ordinary")
 _JOIN_KEYS = ("spans", "logs", "points", "origin")
