@@ -164,3 +164,55 @@ def grid(
         rows, 1, figsize=(9.0, height * rows), sharex=sharex, squeeze=False, **options
     )
     return figure, axes[:, 0]
+
+
+def waterfall(
+    spans: pd.DataFrame,
+    *,
+    title: str,
+    start: str = "start_time_unix_nano",
+    end: str = "end_time_unix_nano",
+    highlight: Iterable[str] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the spans of one trace, one bar each, in the order in which they begin.
+
+    Parameters
+    ----------
+    spans : DataFrame
+        Columns `span_id`, `service.name`, `name`, `status_code` and the two times.
+    title : str
+        The finding that the chart shows.
+    start, end : str
+        Columns of the times, in nanoseconds.
+    highlight : iterable of str
+        Ids of spans that are drawn in orange. Failed spans have a red edge.
+    ax : Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+    """
+    table = spans.sort_values([start, "span_id"])
+    if ax is None:
+        _, ax = plt.subplots(figsize=(9.0, 0.24 * len(table) + 1.2))
+    begin = (table[start] - table[start].min()).to_numpy() / 1e6
+    width = (table[end] - table[start]).to_numpy() / 1e6
+    marked = table["span_id"].isin(set(highlight)).to_numpy()
+    failed = (table["status_code"] == "ERROR").to_numpy()
+    ax.barh(
+        np.arange(len(table)),
+        np.maximum(width, 0.002 * (begin + width).max()),
+        left=begin,
+        height=0.7,
+        color=np.where(marked, ORANGE, SKY),
+        edgecolor=np.where(failed, RED, "none"),
+        linewidth=1.6,
+    )
+    labels = table["service.name"] + ": " + table["name"]
+    ax.set_yticks(np.arange(len(table)), labels, fontsize=7)
+    ax.invert_yaxis()
+    ax.set(title=title, xlabel="ms since the first span began")
+    ax.grid(axis="y", visible=False)
+    return ax

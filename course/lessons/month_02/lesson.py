@@ -13,7 +13,8 @@
 # %% [markdown]
 # # Month 2 · Observability and AI
 #
-# **Time:** four to eight hours. **You need:** pandas, NumPy, month 1 or the like.
+# Metrics say that something is wrong, traces say where, logs say what. This month you make the three speak
+# about the same request.
 
 # %%
 import matplotlib.pyplot as plt
@@ -25,507 +26,1039 @@ from course import plots, shop
 plots.use_style()
 
 # %% [markdown]
-# ## Telemetry is data, and data lies
+# ## Three signals, one request
 #
-# **The morning after.** The review of last night's incident stands still at one chart: the payment service
-# served *no* request at all for 25 minutes, at an hour when customers paid. The service was fine. Its agent had
-# been restarted with a broken exporter, the exporter wrote 0 for what it could not read, the dashboard drew
-# the zeros, and an alert fired on them. Somebody "fixed" the gap next to it by drawing a line across.
-#
-# Every model of this course learns from tables like that one. What a fault of the *measurement* looks like to
-# a detector is a fault of the *service*, and it is usually the larger one. So before any analysis, four
-# questions to a table, each answered from the table itself:
-#
-# | question | typical fault | what gives it away |
-# |---|---|---|
-# | When was it measured? | wrong clock, wrong time zone, wrong unit | a second clock disagrees, by a constant |
-# | How often does it count? | resent rows | two rows for one moment |
-# | What is not there? | lost rows | holes in the grid |
-# | Was it measured at all? | 0 written for "nothing read" | another column contradicts the 0 |
-#
-# The table below is one hour and a half of the shop's `payment` service as a collector stored it: a row a
-# minute, `timestamp` written by the host, `received` by the collector. We break it ourselves, so that we know
-# the truth: its clock is nine days and some seconds ahead, a part of it was stamped in local time, eight minutes
-# are lost, three rows came twice, and the exporter of `requests` died for 25 minutes.
+# **A Friday in April, 18:23.** `checkout` answers slowly and with errors. The dashboard shows the latency,
+# and the on-call engineer asks the only question that counts: *which request, and what happened to it?* The
+# next cell replays the five minutes before, in the shape in which OpenTelemetry delivers them: a table of
+# spans, one of log records and one of metric points.
 
 # %%
-quality_day = shop.simulate(shop.Scenario(pd.Timestamp("2026-03-10T09:00Z"), minutes=90, seed=21))
-quality_source = quality_day.service("payment")
-quality_truth = pd.DataFrame(
-    {
-        "requests": (60 * quality_source["request_rate"]).round(),
-        "latency_p50_ms": quality_source["latency_p50_ms"],
-        "cpu_utilization": quality_source["cpu_utilization"],
-        "queue_length": quality_source["queue_length"],
-    }
+from course.shop.otel import otel_logs, otel_points, otel_spans, otel_traces
+
+signal_evening = shop.Scenario(
+    pd.Timestamp("2026-04-10T18:00Z"),
+    minutes=40,
+    seed=3,
+    faults=(shop.Fault("third_party_outage", "payment-provider", 20, 18, 0.85),),
 )
-
-quality_raw = quality_truth.copy()
-quality_raw.iloc[40:65, 0] = 0.0  # the exporter of `requests` is dead
-quality_stamps = quality_truth.index.as_unit("s").astype("int64") + 9 * 86_400 + 17
-quality_raw.insert(0, "timestamp", quality_stamps + np.where(np.arange(90) >= 68, 3600, 0))
-quality_raw.insert(0, "received", quality_truth.index + pd.Timedelta("2s"))
-quality_raw["received"] = quality_raw["received"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-quality_resent = quality_raw.iloc[[10, 11, 12]].assign(received="2026-03-10T09:15:30Z")
-quality_raw = pd.concat([quality_raw.drop(quality_raw.index[22:30]), quality_resent])
-quality_raw = quality_raw.reset_index(drop=True)
-quality_raw.head(3)
-
-# %% [markdown]
-# ### Clocks
-#
-# A time without a second source can't be checked. Real tables nearly always have one: the collector's own
-# time of receipt, a text beside a number, the row number of a job that runs each minute, an event that other
-# hosts saw, too. What to look at is one column that nobody stores: **the difference of the two clocks.**
-#
-# | difference (host minus second source) | what happened |
-# |---|---|
-# | a few seconds, negative | delivery takes time: nothing is wrong |
-# | minutes, negative, some rows | the agent kept rows back while the network was down: nothing is wrong, and the *receipt* is the wrong time to use |
-# | constant over all rows, any size | the host's clock is wrong: never synchronised, a dead battery, a typing error in a script |
-# | constant over a part of the rows, a multiple of 30 minutes | wall-clock time of some zone read as UTC, or a daylight-saving switch in the middle (most offsets are whole hours, India's is 5:30; Nepal's 5:45 is one of the few quarters) |
-# | grows slowly, then jumps back | drift, and NTP setting the clock: a lasting error above 0.125 s is stepped, a smaller one is slewed (NTP version 4, RFC 5905, 2010) |
-# | a factor of 1000 | milliseconds taken for seconds: the year is beyond 50,000 |
-#
-# Unix time counts seconds since 1970-01-01T00:00Z and knows no zone, so a time-zone error in it is always
-# somebody's conversion: `datetime.utcnow().timestamp()` in Python, which reads a naive time as local time, is the
-# classic (deprecated since Python 3.12, 2023). Local wall-clock time can't be repaired completely: on the night
-# when summer time ends, one hour exists twice and nothing in the text says which one it is. **Store UTC.**
-#
-# The differences of our table, in hours:
-
-# %%
-quality_received = pd.to_datetime(quality_raw["received"], utc=True)
-quality_ahead = (
-    quality_raw["timestamp"] - quality_received.dt.as_unit("s").astype("int64")
-).rename("ahead_s")
-quality_hours = quality_ahead / 3600
-print(quality_hours.round(3).value_counts().to_string())
-print(f"median {quality_hours.median():.3f}, mean {quality_hours.mean():.3f}")
-
-# %% [markdown]
-# Two levels, a whole hour apart, and three rows a little below the first: those that were sent again, three to
-# five and a half minutes late. The **median** is the clock's error: it does not care about late rows or about a
-# part with another zone, as long as most rows have neither. The mean is wrong by a quarter of an hour. What is
-# left after the median is rounded to half hours, which is the zone. The moment of the change tells more: a level
-# that changes at 01:00 UTC on the last Sunday of March or October is summer time in the European Union.
-#
-# ### Duplicates and gaps
-#
-# Agents send again when no acknowledgement came, so collectors store *at least once*. Which row of two wins is a
-# decision that has to be written down. Here: the one received last, because a correction comes after what it
-# corrects. A count of the duplicates belongs in the report: a sum over the raw table counts these minutes twice.
-#
-# A gap can be seen only against a **grid**: the regular times at which there should have been a row. `asfreq` or
-# `reindex` makes the holes visible as `NaN`. Then leave them. A straight line across a gap is an invented
-# measurement, it is smoother than anything real (so it lowers every estimate of noise), and the minutes in which
-# an agent could not send are often the very minutes of the incident. If a method can't take `NaN`, fill a copy
-# for that method alone, say how far (two or three samples at most), and never score the filled points.
-#
-# **A counter is no gauge.** `requests_total` only grows, and starts at 0 after a restart. Plotted as it is, it
-# shows nothing but age; a gap in it loses no request, since the next reading contains them all. So a counter is
-# differenced *first* (with its resets in mind, as `rate()` does) and laid on the grid afterwards; a gauge that
-# was not read is lost for good.
-#
-# ### Missing is never zero
-#
-# 0 is a measurement: nobody came. "Not measured" is `NaN`. Exporters confuse the two, and so does `fillna(0)`.
-# The number itself can't tell you which one it is. Other columns can: a service with a latency had requests; a
-# process that sends rows uses memory; a success ratio of 0 means that as many requests failed as came. We write
-# such knowledge down as conditions, a **contract** of the table, and let pandas evaluate it row by row
-# (`DataFrame.eval`; a comparison with `NaN` is false, so a missing witness proves nothing):
-
-# %%
-quality_contract = {"requests": "latency_p50_ms > 0", "cpu_utilization": "cpu_utilization == 0"}
-for quality_metric, quality_condition in quality_contract.items():
-    quality_zero = quality_raw[quality_metric] == 0
-    quality_refuted = quality_zero & quality_raw.eval(quality_condition)
-    print(f"{quality_metric:16s} {quality_zero.sum():3d} zeros, {quality_refuted.sum():3d} refuted")
-quality_idle = (quality_raw["queue_length"] == 0).sum()
-print(f"{'queue_length':16s} {quality_idle:3d} zeros, nothing speaks against them")
-
-# %% [markdown]
-# The zeros of `requests` are lies, those of `queue_length` are the truth, and a rule that knows only names or
-# only values gets one of the two wrong. One step more: a dead exporter writes 0 in quiet minutes, too, where
-# nothing contradicts it. So the unit of judgement is the **run**: if one zero of an unbroken run of zeros is
-# refuted, nobody can say which others of that run were measured, and the whole run is missing.
-#
-# The chart shows what the dashboard drew, and what can honestly be drawn.
-
-# %%
-quality_seconds = quality_raw["timestamp"] - quality_ahead.median()
-quality_zone = ((quality_ahead - quality_ahead.median()) / 1800).round() * 1800
-quality_minute = pd.to_datetime(
-    ((quality_seconds - quality_zone) / 60).round() * 60, unit="s", utc=True
-)
-quality_fixed = (
-    quality_raw.assign(minute=quality_minute)
-    .sort_values("received")
-    .drop_duplicates("minute", keep="last")
-)
-quality_fixed = quality_fixed.set_index("minute").sort_index().asfreq("1min")
-quality_fixed["requests"] = quality_fixed["requests"].where(quality_fixed["requests"] != 0)
-
-figure, axes = plots.grid(2, height=2.2, sharex=False)
-quality_drawn = quality_raw.sort_values("timestamp")
-axes[0].plot(
-    pd.to_datetime(quality_drawn["timestamp"], unit="s", utc=True),
-    quality_drawn["requests"],
-    color=plots.RED,
-)
-axes[0].set(
-    title="As stored: nine days late, an hour torn out, an outage that never was",
-    xlabel="time as stamped (UTC)", ylabel="requests a minute",
-)  # fmt: skip
-plots.concise_dates(axes[0])
-plots.timeline(
-    quality_fixed["requests"],
-    ax=axes[1],
-    ylabel="requests a minute",
-    title="Repaired: what was measured, where it belongs, and two honest holes",
-)
-for quality_label, quality_first, quality_last, quality_color in [
-    ("rows lost", 22, 29, plots.GREY),
-    ("never measured", 40, 64, plots.ORANGE),
-]:
-    quality_hole = pd.DataFrame(
-        {"start": [quality_truth.index[quality_first]], "end": [quality_truth.index[quality_last]]}
-    )
-    plots.shade(axes[1], quality_hole, label=quality_label, color=quality_color)
-axes[1].legend(loc="lower left")
-for ax in axes:
-    ax.set_ylim(bottom=-5)
-plt.show()
-
-# %% [markdown]
-# Above, the last quarter of the table sits an hour too far right, the eight lost minutes look like a straight
-# line of values, and the dead exporter like an outage. Below are the same rows. The holes stay holes: eight
-# minutes were lost, 25 were never measured.
-#
-# **The quality report** is as important as the table. Who uses the data next must know what was done to it:
-# how far the clock was moved, how many rows were shifted, dropped and missing, which metric has no measurement.
-# Zero repairs is a finding, too: a repair that changes a clean table is one more source of damage.
-#
-# ### Exercise 4 · Repair telemetry (15 points)
-#
-# **Write** `repair(raw, impossible)`. It returns `(table, report)`.
-#
-# `raw` has one row for each sample of one host, in no particular order, with a unique index that means nothing:
-#
-# - `received`: text such as `"2026-03-10T14:00:03Z"`, the UTC time at which the collector stored the row. This
-#   clock is right. A row arrives 0 to 600 s after its sample; most arrive within 5 s.
-# - `timestamp`: the host's clock at the sample, a number of seconds since 1970-01-01T00:00Z, or of milliseconds
-#   in all rows of the table. A number above `1e11` is milliseconds.
-# - all other columns: metrics, floats, whose names vary. `NaN` is a value that was not measured.
-#
-# The host samples once a minute, on the minute, up to 8 s early or late. `impossible` maps some of the metrics to
-# a condition for `raw.eval`: where it is true, a 0 of that metric in the same row was not measured. The
-# conditions hold for the values as they came.
-#
-# **Right means**, in this order:
-#
-# 1. **Clock.** Let *ahead* be `timestamp` in seconds minus `received`. If its median over all rows is more than
-#    60 s away from 0, the clock is wrong by that median in all rows: subtract it. Otherwise the clock is right,
-#    and nothing is subtracted.
-# 2. **Zone.** Round what is left of *ahead* to the nearest multiple of 1800 s, row by row. If one value other
-#    than 0 occurs in at least 10 % of all rows (there is at most one), it is the zone shift: subtract it from the
-#    rows that have it.
-# 3. **Unusable rows.** A row of which what is left then is not between -630 s and 30 s has a stamp that nothing
-#    explains. Drop it: guessing its minute would be inventing.
-# 4. **Grid.** A sample belongs to the minute nearest to its repaired time. Of the rows of one minute the one with
-#    the latest `received` wins, as a whole, also where it holds `NaN`. (Rows that tie are identical.) The table
-#    has every minute from the first to the last that has a row; minutes without a row are `NaN` in every metric.
-#    **Nothing is filled.**
-# 5. **Zeros.** For each metric in `impossible`, look at its values in the table in order of time, without the
-#    `NaN`. A *run* is an unbroken sequence of zeros in it (a lost minute or a `NaN` doesn't break it). If the
-#    condition is true in at least one row of a run, all zeros of the run become `NaN`. All other zeros stay, and
-#    so do the zeros of metrics that `impossible` doesn't name.
-#
-# `table` has the metrics as float columns (any order) and a `DatetimeIndex` in UTC, ascending, one minute apart.
-# `raw` is not changed. `report` is a dict:
-#
-# | key | value |
-# |---|---|
-# | `"unit"` | `"s"` or `"ms"`, of `timestamp` |
-# | `"clock_s"` | seconds that the clock was ahead in all rows, negative if behind, 0 if right; within 10 s |
-# | `"zone_s"` | seconds of the zone shift, negative if earlier, 0 if there is none |
-# | `"zone_rows"` | rows of `raw` that had it |
-# | `"unusable"` | rows dropped by rule 3 |
-# | `"duplicates"` | rows dropped by rule 4 |
-# | `"lost"` | minutes of the table without a row |
-# | `"not_measured"` | dict: metric to number of values that rule 5 took out; only metrics with at least one |
-#
-# **Example.** Four rows received at 14:00:02, 14:01:02, 14:03:02 and 14:03:40, stamped 13:00:00, 13:01:00,
-# 13:03:00 and 13:03:00: the clock is an hour and 2 s behind (the median), 14:03 came twice and the later row
-# wins, 14:02 is a row of `NaN`: `clock_s` is -3602, `duplicates` 1, `lost` 1.
-#
-# **Scored** on unseen tables of the shop, of two to five hours each: five with one kind of damage each (clock,
-# zone, duplicates and gaps, zeros, unusable rows; 3 points), eight in which the kinds are mixed at random (10
-# points), and two clean ones (2 points, in so far as the others are right). Of a table's points 70 % are for the
-# table and 30 % for the report, key by key; with a wrong table the report counts a third of that. 2 s a call.
-
-
-# %% nbgrader={"grade": false, "grade_id": "repair", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def repair(raw: pd.DataFrame, impossible: dict[str, str]) -> tuple[pd.DataFrame, dict]:
-    """Put damaged telemetry on a regular UTC grid and say what was wrong.
-
-    raw: columns `received` (ISO text, UTC), `timestamp` (epoch, s or ms), and float metrics.
-    impossible: metric to a condition (`raw.eval`) under which its 0 was not measured.
-    Returns the table (UTC index, one minute apart, NaN where nothing was measured) and the report.
-    """
-    ### BEGIN SOLUTION
-    metrics = [name for name in raw.columns if name not in ("received", "timestamp")]
-    unit = "ms" if raw["timestamp"].median() > 1e11 else "s"
-    stamp = raw["timestamp"].astype(float) / (1000 if unit == "ms" else 1)
-    received = pd.to_datetime(raw["received"], utc=True)
-    arrived = (received - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
-
-    ahead = stamp - arrived
-    clock = float(ahead.median())
-    if abs(clock) <= 60:
-        clock = 0.0
-    left = ahead - clock
-    halves = (left / 1800).round() * 1800
-    shifts = halves[halves != 0].value_counts()
-    zone = float(shifts.index[0]) if len(shifts) and shifts.iloc[0] >= 0.1 * len(raw) else 0.0
-    shifted = (halves == zone) & (zone != 0)
-    left = left - zone * shifted
-    usable = left.between(-630, 30)
-
-    minute = ((arrived + left) / 60).round() * 60
-    rows = (
-        raw[metrics]
-        .astype(float)
-        .assign(minute=pd.to_datetime(minute, unit="s", utc=True), arrived=arrived)
-    )
-    for metric, condition in impossible.items():
-        rows["refuted " + metric] = (raw[metric] == 0) & raw.eval(condition)
-    rows = rows[usable].sort_values("arrived", kind="stable")
-    kept = rows.drop_duplicates("minute", keep="last").set_index("minute").sort_index()
-
-    taken = {}
-    for metric in impossible:
-        values = kept[metric].dropna()
-        zero = values == 0
-        run = (zero != zero.shift()).cumsum()
-        refuted = kept.loc[values.index, "refuted " + metric].groupby(run).transform("any")
-        lies = values.index[zero & refuted.astype(bool)]
-        kept.loc[lies, metric] = np.nan
-        if len(lies):
-            taken[metric] = len(lies)
-
-    table = kept[metrics].asfreq("1min")
-    report = {
-        "unit": unit,
-        "clock_s": clock,
-        "zone_s": zone,
-        "zone_rows": int(shifted.sum()),
-        "unusable": int((~usable).sum()),
-        "duplicates": len(rows) - len(kept),
-        "lost": len(table) - len(kept),
-        "not_measured": taken,
-    }
-    return table, report
-    ### END SOLUTION
-
-
-# %% nbgrader={"grade": true, "grade_id": "check-repair", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
-def _check_raw(received, stamped, **metrics):
-    _day = "2026-03-10T"
-    _stamps = [pd.Timestamp(f"{_day}{t}Z").timestamp() for t in stamped]
-    return pd.DataFrame(
-        {"received": [f"{_day}{t}Z" for t in received], "timestamp": _stamps, **metrics}
-    )
-
-
-_check_times = ["14:00:02", "14:01:02", "14:03:02", "14:03:40"]
-_check_in = _check_raw(
-    _check_times, ["13:00:00", "13:01:00", "13:03:00", "13:03:00"], load=[1.0, 0.0, 3.0, np.nan]
-)
-_check_before = _check_in.copy()
-_check_table, _check_report = repair(_check_in, {})
-assert _check_in.equals(_check_before), "repair must not change raw: work on a copy"
-_check_index = pd.date_range("2026-03-10T14:00Z", periods=4, freq="1min")
-assert list(_check_table.index) == list(_check_index), (
-    f"the example: expected the minutes 14:00 to 14:03, found {list(_check_table.index)}; see rules 1 and 4"
-)
-assert str(_check_table.index.tz) == "UTC", "the index must be in UTC"
-_check_load = _check_table["load"].tolist()
-assert _check_load[:2] == [1.0, 0.0], (
-    f"load begins with 1 and 0, found {_check_load}: no condition names it, its 0 stays"
-)
-assert np.isnan(_check_load[2]), (
-    "14:02 has no row: it must be NaN, neither 0 nor filled; see rule 4"
-)
-assert np.isnan(_check_load[3]), (
-    "14:03: the row received last wins as a whole, also where it is NaN; see rule 4"
-)
-_check_wanted = {
-    "unit": "s",
-    "clock_s": -3602,
-    "zone_s": 0,
-    "zone_rows": 0,
-    "unusable": 0,
-    "duplicates": 1,
-    "lost": 1,
-    "not_measured": {},
-}
-assert set(_check_report) == set(_check_wanted), (
-    f"report needs the keys {sorted(_check_wanted)}, found {sorted(_check_report)}"
-)
-for _check_key, _check_value in _check_wanted.items():
-    _check_found = _check_report[_check_key]
-    _check_same = (
-        abs(_check_found - _check_value) <= 10
-        if _check_key == "clock_s"
-        else _check_found == _check_value
-    )
-    assert _check_same, (
-        f"the example: report[{_check_key!r}] should be {_check_value!r}, found {_check_found!r}"
-    )
-
-# Ten minutes, the last two of them stamped an hour and a half late, in milliseconds; one stamp is nonsense.
-_check_minutes = pd.date_range("2026-03-10T14:00Z", periods=10, freq="1min")
-_check_shift = np.array([0] * 8 + [5400] * 2)
-_check_stamp = _check_minutes.as_unit("s").astype("int64").to_numpy() + _check_shift
-_check_stamp[3] += 777
-_check_in = pd.DataFrame(
-    {
-        "received": (_check_minutes + pd.Timedelta("3s")).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "timestamp": 1000 * _check_stamp,
-        "requests": [5.0, 0.0, 0.0, 7.0, np.nan, 0.0, 4.0, 0.0, 3.0, 2.0],
-        "latency": [9.0, np.nan, 8.0, 9.0, 9.0, np.nan, 8.0, np.nan, 9.0, 9.0],
-    }
-)
-_check_table, _check_report = repair(
-    _check_in.sample(frac=1, random_state=3), {"requests": "latency > 0"}
-)
-assert list(_check_table.index) == list(_check_minutes), (
-    f"the second table: expected 14:00 to 14:09, found {_check_table.index[0]} to {_check_table.index[-1]}; see rule 2 and the unit"
-)
-assert _check_report["zone_s"] == 5400 and _check_report["zone_rows"] == 2, (
-    f"two rows are 5400 s late, found {_check_report['zone_s']} s in {_check_report['zone_rows']} rows; see rule 2"
-)
-assert _check_report["unusable"] == 1 and _check_table.iloc[3].isna().all(), (
-    "the stamp of 14:03 is 777 s off, which nothing explains: drop that row; see rule 3"
-)
-_check_requests = _check_table["requests"].tolist()
-assert all(np.isnan(_check_requests[i]) for i in (1, 2, 5)), (
-    f"requests at 14:01, 14:02 and 14:05 are one run (a NaN and a lost minute don't break it), refuted at 14:02: all NaN, found {_check_requests}"
-)
-assert _check_requests[7] == 0, (
-    "the 0 at 14:07 stands in a run of its own that nothing refutes: it stays"
-)
-assert _check_report["not_measured"] == {"requests": 3}, (
-    f"not_measured should be {{'requests': 3}}, found {_check_report['not_measured']}"
-)
-print("The visible checks pass. The points come from unseen tables.")
-
-# %% [markdown]
-# Your function on the table from above. It should move the clock by nine days and 15 s (17 s less the delivery),
-# shift 22 rows by an hour, drop three duplicates, report eight lost minutes and 25 values that were never
-# measured.
-
-# %%
-quality_table, quality_report = repair(quality_raw, quality_contract)
-for quality_key, quality_value in quality_report.items():
-    print(f"{quality_key:14s}{quality_value}")
-
-# %% [markdown]
-# ## Field study: Nezha's clocks
-#
-# The shop's damage was made for teaching. **Nezha** is a public data set of two real microservice systems under
-# injected faults (Yu et al., ESEC/FSE 2023): Online Boutique on 2022-08-22 (10 pods, 24 faults) and Train Ticket
-# on 2023-01-29 (46 pods, 28 faults), with every pod's metrics once a minute. Its rows carry two times, as yours
-# do: `Time`, written by the collector, and `TimeStamp`. The faults have two as well: `inject_time` and
-# `inject_timestamp`.
-#
-# The next cell gives **your** `repair` each table as it was collected, and prints what it reports where a clock
-# is wrong or rows were dropped. The contract says what a running pod can't report: no CPU, no memory, a latency
-# of 0, or a success rate of 0 while it works. Without the data the cell prints how to get them.
-
-# %%
-from course.field import nezha
-from course.telemetry.public import PublicDataMissing
-
-try:
-    nezha_days = [nezha.load(nezha_name) for nezha_name in nezha.SYSTEMS]
-except PublicDataMissing as error:
-    nezha_days = []
-    print(error)
-
-nezha_repaired = {}
-for nezha_day in nezha_days:
-    nezha_repaired[nezha_day.system], nezha_reports = nezha.repair_day(repair, nezha_day)
-    nezha_found = nezha.findings(nezha_reports)
-    nezha_odd = nezha_found[(nezha_found["clock_s"] != 0) | (nezha_found["unusable"] > 0)]
-    nezha_lag = (nezha_day.faults["time"] - nezha_day.faults["stamp"]).dt.total_seconds()
-    print(f"{nezha_day.system}: {len(nezha_found)} tables")
-    print(f"  metrics not measured, over all tables: {nezha_found['not_measured'].sum()}")
-    print(f"  fault stamps over an hour behind: {(nezha_lag > 3600).sum()} of {len(nezha_lag)}")
-    print(f"  tables with a wrong clock or unusable rows: {len(nezha_odd)}")
-    if len(nezha_odd):
-        print(nezha_odd[["clock_s", "zone_rows", "unusable", "lost"]].to_string())
-
-# %% [markdown]
-# Four real faults of the measurement:
-#
-# 1. **A clock 200,000,000 s ahead.** adservice's `TimeStamp` says 2028. So round a number is no drift: somebody
-#    replaced digits in a text, 66 by 86. The rows that are *further* off prove it, for wherever 65, 66 or 67
-#    stands later in the number as well, it became 86, 86 or 81, too (this explains 1,205 of the 1,209 rows). The
-#    113 have no stamp to trust, and your function drops them.
-# 2. **A time zone in a part of the rows.** On the Train Ticket day 24 of 28 fault stamps lag `inject_time` by
-#    about eight hours, as if its text, which is UTC, had been read as the time in China; the last four don't. The
-#    lag is 28,710 to 29,303 s instead of 28,800: these stamps were not made by a clock.
-# 3. **A repeated row.** One of those stamps is that of the fault before.
-# 4. **0 for "never collected".** The pods' success rate is 0 in every row of both days, while the front end of
-#    Online Boutique answered 99.4 % of its requests. On the Train Ticket day the front end's own success rate is
-#    0 in all 919 rows.
-#
-# Does it matter? Rank the services at each fault by a plain **robust z**: for every metric of a pod, how far the
-# mean of the three minutes from the fault on lies from the median of the five minutes before, in units of their
-# interquartile range plus 5 % of the median; a pod scores by its largest z. AC@k is the share of faults whose
-# service is among the first k, Avg@5 the mean of AC@1 to AC@5. Equal scores share their places, else the order of
-# the files decides. *As stamped* believes `TimeStamp` and `inject_timestamp`; *repaired* takes your tables and
-# `inject_time`.
-
-# %%
-if nezha_days:
-    nezha_table, nezha_faults = nezha.study(nezha_days, nezha_repaired)
-    print(nezha_table[["faults", "pods", "AC@1", "AC@3", "AC@5", "Avg@5"]].round(3).to_string())
-    figure, axes = plots.grid(2, height=2.6, sharex=False)
-    nezha.plot_clock(nezha_days[0].pods["adservice"], "adservice", ax=axes[0])
-    nezha.plot_study(nezha_table, ax=axes[1])
-    plt.show()
-
-# %% [markdown]
-# As stamped, the two faults of adservice can't be found at all: when they were injected, its rows lie in 2028.
-# And of 24 faults of Train Ticket nothing can be said, because eight hours earlier nobody measured: all 46 pods
-# tie, so these score what chance scores. No error was raised anywhere. The study simply ran, and reported 0.625
-# and 0.120 instead of 0.667 and 0.154.
-#
-# The gain looks small on Online Boutique because it concerns two faults of 24, and one fault is 0.042: no more
-# than harmless choices change. At the unrounded times of receipt (`python -m course.field.nezha`), where no
-# sample moves to its minute, the same ranking has AC@1 0.417 and Avg@5 0.683. Damage of this kind isn't judged by
-# the average, but by what it makes invisible: one service, or one system.
-#
-# Beside it what others have published, and what this course measured earlier on both days of each system (56 and
-# 45 faults). Only one day of each is pinned here, so the rows can't be compared digit by digit. Nezha's own
-# method is given logs, traces and metrics and a fault-free period; from its authors' log file one can count the
-# 24 faults of the day that you have ranked.
+signal_recording = shop.simulate(signal_evening)
+signal_window = [signal_evening.start + pd.Timedelta(minutes=minute) for minute in (18, 23)]
+signal_spans = otel_spans(signal_recording, *signal_window)
+signal_logs = otel_logs(signal_recording, *signal_window)
+signal_points = otel_points(signal_spans)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print(nezha.published_table().drop(columns="source").to_string())
-for nezha_row, nezha_source in nezha.published_table()["source"].items():
-    print(f"{nezha_row[0]}, {nezha_row[1]}: {nezha_source}")
-print(nezha.CITATION)
+print(f"{len(signal_spans):6,} spans of {signal_spans['trace_id'].nunique():,} traces")
+print(f"{len(signal_logs):6,} log records")
+print(f"{len(signal_points):6,} buckets of a histogram, each with an exemplar")
 
 # %% [markdown]
-# Robust z on metrics is far below, and the next cell shows where: it sees CPU contention, and next to nothing of
-# wrong return values and delayed networks, which show in logs and traces. One signal isn't enough, and no ranking
-# repairs a clock.
+# The three meet in four ways:
+#
+# | join by | joins | exact? |
+# |---|---|---|
+# | **trace id** (16 bytes, 32 hexadecimal digits) | everything that one request caused, in all services | yes |
+# | **span id** (8 bytes, unique only within its trace) | a log record to the one operation that wrote it | yes |
+# | **time** | what has no id: a metric, a garbage collection, "pool at 98 %" | no: it was there, that is all |
+# | **resource attributes** (`service.name`, `host.name`) | what one process or machine sent | yes, if all senders use the same names |
+#
+# The trace id travels from service to service in a header. W3C Trace Context (Recommendation, 2021) fixes its
+# form: `traceparent: 00-<trace id>-<id of the caller's span>-01`, the last byte saying whether the caller
+# keeps this trace. A service that does not pass the header on cuts the trace in two.
+#
+# A metric has no trace id: it stands for thousands of requests. The bridge is the **exemplar**, one
+# measurement that went into a point, kept with its time and its trace id. A histogram keeps one a bucket
+# (OpenTelemetry's libraries the last one, the table here the slowest), so that the slow buckets, with few
+# requests, have theirs. Each dot of the next chart is an exemplar: a trace that you can open.
 
 # %%
-if nezha_days:
-    print(nezha.by_type(nezha_faults, "Online Boutique", "repaired").round(3).to_string())
+signal_checkout = signal_points[signal_points["service.name"] == "checkout"].copy()
+signal_failed = set(signal_spans.loc[signal_spans["status_code"] == "ERROR", "trace_id"])
+signal_checkout["bad"] = signal_checkout["exemplar.trace_id"].isin(signal_failed)
+figure, ax = plt.subplots()
+for signal_bad, signal_label in [(False, "all spans fine"), (True, "a span failed")]:
+    signal_rows = signal_checkout[signal_checkout["bad"] == signal_bad]
+    ax.scatter(
+        pd.to_datetime(signal_rows["exemplar.time_unix_nano"], unit="ns", utc=True),
+        signal_rows["exemplar.value"], s=14 + 2.5 * signal_rows["count"], label=signal_label,
+        color=plots.RED if signal_bad else plots.BLUE, alpha=0.8,
+    )  # fmt: skip
+plots.concise_dates(ax)
+ax.set(
+    yscale="log", xlabel="time (UTC)", ylabel="duration (s)", yticks=[0.1, 0.3, 1, 3, 10],
+    yticklabels=["0.1", "0.3", "1", "3", "10"],
+    title="Every dot is a request of checkout that can be opened; its size is the bucket's count",
+)  # fmt: skip
+ax.legend(loc="lower right", ncols=2)
+plt.show()
+
+# %% [markdown]
+# One red dot, followed through the trace id, gives the whole story of that request: its spans, and the lines
+# that its services wrote.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+signal_sent = signal_spans.loc[signal_spans["kind"] == "PRODUCER", "trace_id"]
+signal_red = signal_checkout[
+    signal_checkout["bad"] & signal_checkout["exemplar.trace_id"].isin(signal_sent)
+]
+signal_slow = signal_red.sort_values("exemplar.value").iloc[-1]
+signal_id = signal_slow["exemplar.trace_id"]
+print(f"exemplar: {signal_slow['exemplar.value']:.2f} s in the bucket up to {signal_slow['le']} s")
+signal_lines = signal_logs[
+    (signal_logs["trace_id"] == signal_id) & (signal_logs["severity_number"] >= 13)
+]
+for signal_line in signal_lines.itertuples(index=False):
+    print(f"{signal_line.severity_text:5s} {signal_line[5]:17s} {signal_line.body}")
+signal_trace = signal_spans[signal_spans["trace_id"] == signal_id]
+signal_call = signal_trace[signal_trace["server.address"] == "payment-provider"]
+signal_ms = (signal_call["end_time_unix_nano"] - signal_call["start_time_unix_nano"]) / 1e6
+print(f"the call of the payment provider took {signal_ms.sum():,.0f} ms")
+signal_minute = pd.to_datetime(signal_slow["start_time_unix_nano"], unit="ns", utc=True)
+signal_pool = signal_recording.service("checkout").loc[signal_minute, "pool_utilization"]
+print(f"busy workers of checkout in that minute: {signal_pool:.0%}")
+
+# %%
+plots.waterfall(
+    signal_trace,
+    highlight=signal_call["span_id"],
+    title="One bad checkout: a failed call of the provider (orange), long waits above it",
+)
+plt.show()
+
+# %% [markdown]
+# The call of the provider takes 0.7 s and fails. Most of the 11.6 s are `checkout`'s own: it waits for a free
+# worker, because its workers wait for `payment`, whose workers wait for the provider. The spans show where
+# the time is lost, the metric of the pool shows why.
+#
+# Two traps at once. A trace id in a log line need not lead anywhere: sampling may have dropped the trace, and
+# the line remains. And an id joins only what *carries* it: the line "pool at 98 %" has none, because no
+# single request caused it, but it belongs to the story. Such lines are joined by service and time, and said
+# to be so.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+signal_errors = signal_logs[signal_logs["severity_text"] == "ERROR"]
+signal_known = signal_errors["trace_id"].isin(signal_spans["trace_id"])
+print(
+    f"{len(signal_errors):,} ERROR records, {signal_known.mean():.1%} of them with a stored trace"
+)
+print(f"{(signal_logs['trace_id'] == '').sum()} records without a trace id")
+
+# %% [markdown]
+# The shop keeps one trace in twenty, whatever becomes of it; the last section of this part does better.
+#
+# ## What OpenTelemetry records
+#
+# OpenTelemetry (CNCF) fixes what a signal looks like, the protocol that carries it (OTLP) and, in its
+# **semantic conventions**, what attributes are called. All three signals share two outer layers:
+#
+# - **Resource**: who sent it: `service.name`, `service.version`, `host.name`, `k8s.pod.name`. Said once for a
+#   batch.
+# - **Scope**: which instrumentation library made it, with its version.
+#
+# Inside stand spans, log records or metrics:
+#
+# | | fields |
+# |---|---|
+# | **span** | trace id, span id, parent span id, name, *kind*, start and end (ns since 1970), *status*, attributes, *events*, *links* |
+# | **log record** | time, observed time, severity number (INFO 9, WARN 13, ERROR 17, FATAL 21) and text, body, attributes, trace id, span id |
+# | **metric** | name, unit, and points: a sum, gauge, histogram or exponential histogram over a time, attributes, exemplars; counters and histograms are *cumulative* or *delta* |
+#
+# The words in italics decide how a trace is read.
+#
+# - **Kind**: `SERVER` answers a call, `CLIENT` makes one and waits, `PRODUCER` hands over a message,
+#   `CONSUMER` works on it later, `INTERNAL` stays within the process. Between two processes a `CLIENT` span
+#   is the parent of a `SERVER` span, a `PRODUCER` that of a `CONSUMER`. *Nobody waits for a consumer.*
+# - **Status**: `UNSET`, `OK`, `ERROR`. Instrumentation leaves a success `UNSET`; `OK` is for the
+#   application's author to say. A 404 is an error for the client that got it and `UNSET` for the server that
+#   sent it.
+# - **Events** are moments within a span, above all exceptions. **Links** point to other spans, mostly of
+#   other traces: a consumer that takes fifty messages at once has one parent at most, and fifty links.
+#
+# The conventions used here are those of version 1.45:
+#
+# | area | attributes | state |
+# |---|---|---|
+# | HTTP | `http.request.method`, `http.route` (`/cart/{id}`, never `/cart/81723`), `http.response.status_code`, `error.type`, `server.address`; metric `http.server.request.duration` in **seconds** | stable |
+# | databases | `db.system.name` (`postgresql`, `redis`), `db.operation.name`, `db.collection.name`, `db.query.summary` | stable |
+# | messaging | `messaging.system`, `messaging.destination.name`, `messaging.operation.type` | in development |
+#
+# Older instrumentation still sends `http.method`, `http.status_code`, `db.system`: a query that knows one set
+# only misses half of the fleet. `http.route` is a template for a reason that you will meet under
+# *cardinality*. Print one trace, and every rule above is in it.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+otel_columns = ["kind", "service.name", "name", "status_code", "server.address"]
+print(signal_trace[otel_columns].to_string(index=False))
+
+# %% [markdown]
+# Look at the calls of databases and of the provider: nobody instruments what they call, so all that exists is
+# the caller's `CLIENT` span, with the callee in `server.address`. (Most frameworks also send a `CLIENT` span
+# where the callee is instrumented; the shop leaves those out, which keeps its traces short.) `checkout`
+# *sends* an order as a `PRODUCER`, and `fulfilment` works on it as a `CONSUMER`.
+#
+# **Where signals come from.** OpenTelemetry's libraries sit in the process, called by your code or put there
+# by an agent. **APM** (application performance monitoring) is the older, vendor-made form of the same: an
+# agent loaded into the runtime wraps frameworks and drivers, sends transactions, errors, runtime metrics and
+# often profiles, and the vendor's backend draws the service map, groups errors and alerts. It is quick to
+# have and knows code lines; it costs some CPU in every request, money per host or byte, and speaks the
+# vendor's names, unless it takes OTLP, as by now all the large ones do. **eBPF** needs no change of the
+# application: small programs, checked by the kernel's verifier before they load, run at hooks such as system
+# calls, sockets and functions of libraries. They see every process, whatever its language: who talks to whom,
+# HTTP and SQL on the wire, CPU profiles. Encrypted traffic is readable only at the functions of the TLS
+# library, where it is still clear; the order number in your business logic is not visible at all; passing a
+# trace id on is possible only in part; and it needs Linux with high privileges (`CAP_BPF`, since kernel 5.8,
+# and more). Grafana's Beyla, given to OpenTelemetry in 2025 as *OpenTelemetry eBPF Instrumentation*, is one
+# such source. Use it for coverage and for what you can't change, and instrumentation for what you must
+# understand.
+#
+# ## A trace is a tree, and its clocks are wrong
+#
+# Each span names its parent, so a trace is a tree (Sigelman et al., "Dapper", Google technical report, 2010).
+# Four questions are asked of it.
+#
+# **Self time**: how long was a span busy itself, and not waiting for a child? Not its duration minus the sum
+# of its children's: children run in parallel, and what overlaps would be taken away twice. It is the duration
+# minus the *union* of the children's intervals.
+#
+# **Critical path**: which spans would have to be faster for the answer to be faster? Start at the end of the
+# root and walk back. The child that ended last is the one that was waited for; walk back through it, then go
+# on from its start. Children that overlap with one that is already on the path ran in parallel: making them
+# faster gains nothing. The time on the path adds up to the root's duration exactly. Chow et al. ("The Mystery
+# Machine", OSDI 2014) and Zhang et al. ("CRISP", USENIX ATC 2022) built tools of this at Facebook and Uber;
+# Jaeger's UI draws it.
+#
+# **Service graph**: who calls whom, how often, how often in vain? Count parents and children of different
+# services, over many traces.
+#
+# **Is it the truth?** Three things spoil a trace.
+#
+# - **Lost spans.** A process is killed before it sends, a queue is full, a header is not passed on. What is
+#   left is a span whose parent nobody has. It is the root of a *fragment*. Dropping it loses what you have;
+#   hanging it below the grandparent or the root invents a call.
+# - **Repeated spans.** Exporters try again after a timeout, so the same span may come twice.
+# - **Clocks.** Every host has its own. NTP keeps them within milliseconds, unless it doesn't, and a call
+#   takes milliseconds. Then a callee answers before it was asked. No event can precede its cause (Lamport,
+#   "Time, clocks, and the ordering of events", CACM, 1978), so a child that does not lie within the parent
+#   that waited for it shows a wrong clock.
+#
+# The next chart is a trace of the shop in which the clock of `host-d` is 150 ms behind.
+
+# %%
+skew_one = signal_spans[
+    (signal_spans["http.route"] == "/checkout")
+    & (signal_spans["parent_span_id"] == "")
+    & signal_spans["trace_id"].isin(signal_sent)
+].sort_values("end_time_unix_nano")
+skew_id = skew_one[skew_one["status_code"] == "UNSET"]["trace_id"].iloc[0]
+skew_trace = signal_spans[signal_spans["trace_id"] == skew_id].copy()
+skew_late = skew_trace["host.name"] == "host-d"
+skew_trace.loc[skew_late, ["start_time_unix_nano", "end_time_unix_nano"]] -= 150_000_000
+plots.waterfall(
+    skew_trace, highlight=skew_trace.loc[skew_late, "span_id"],
+    title="Reserved before it was asked for: the spans of host-d (orange) are on a wrong clock",
+)  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# How far to shift? A call takes time there and back. If both ways take equally long, the callee's span lies
+# in the *middle* of the caller's: the assumption that NTP makes, too (RFC 5905, 2010). Jaeger's query service
+# can correct clocks so, if you switch it on. All that runs on the callee's host shares its clock and moves
+# along.
+#
+# Two kinds of child must *not* be squeezed into the parent: a `CONSUMER`, which may start minutes later, and
+# a callee that runs longer than its caller, because the caller gave up. And on one host there is one clock: a
+# child that outlives its parent there is asynchronous work, not a wrong clock. (A fire-and-forget call to
+# another host looks just like a wrong clock. The rule is then wrong, and nothing in the trace tells.)
+#
+# ### Exercise 3 · Span tree and service graph (15 points)
+#
+# **Write** `span_tree(spans)` for one trace and `service_graph(spans)` for many.
+#
+# `spans` has the columns of `signal_spans`, rows in any order and with any index. A span may stand in it
+# several times, in equal rows: it counts once. Times are integers, nanoseconds; every span is longer than 0.
+#
+# `span_tree` returns a DataFrame with one row a span, in any order, and the columns `span_id`, `root`,
+# `start_ns`, `self_ns`, `critical_ns`.
+#
+# 1. **Tree.** A span whose `parent_span_id` is `""`, or is not among the spans, is a root. `root` is the
+#    `span_id` of the root above a span (its own, if it is one).
+# 2. **Clocks.** `start_ns` is the corrected start; a span keeps its duration. Roots are not moved. For any
+#    other span, let *parent* be the corrected interval of its parent.
+#    - On the parent's host (`host.name`) it moves by as much as the parent moved.
+#    - On another host it stays as it was recorded, unless one of these holds. A `CONSUMER` that starts before
+#      the parent starts: it moves to start with the parent. A span of another kind that is at most as long as
+#      the parent, and begins before or ends after it: it moves to the middle, `start = parent start + (parent
+#      duration − duration) / 2`. A span of another kind that is longer than the parent, and starts before the
+#      parent starts or after the parent ends: it moves to start with the parent.
+# 3. **Self time.** `self_ns` is the part of a span's corrected interval in which none of its children runs.
+#    Children of kind `CONSUMER` don't count, here and in 4.; of the others, what lies outside of the span
+#    doesn't.
+# 4. **Critical path.** It belongs to one root: that with `parent_span_id` `""`, and if this span was lost,
+#    the root that starts first (of several the smallest `span_id`). `critical_ns` is the time that a span has
+#    on the path, 0 off it. Walk through the root from its end to its start. To walk through a span from
+#    `high` down to `low`, cut its children to `[low, high]`, leave out those of which nothing is left, and
+#    set `now = high`. Again and again, of the children that end at or before `now`, take the one that ends
+#    last (of several the one that starts first, of several the smallest `span_id`): the time from its end to
+#    `now` is the span's own, walk through the child from its cut end to its cut start, and set `now` to that
+#    start. When no child is left, the time from `low` to `now` is the span's own.
+#
+# `service_graph` returns a DataFrame with the columns `caller`, `callee`, `calls`, `errors`: one row for each
+# pair that occurs, in any order. `spans` are those of many traces, and ids of spans are unique within a trace
+# only. A call is
+#
+# - a span whose parent is there and has another `service.name`: from the parent's service to the span's;
+# - a `CLIENT` span with a `server.address` and without a child in its trace: from its service to
+#   `server.address`;
+# - a `SERVER` or `CONSUMER` span that names a parent which is not there: from `"unknown"` to its service.
+#
+# `errors` counts the calls whose span (that with which its rule begins) has the status `ERROR`.
+#
+# **Right** means: roots and counts exactly, times within 1 µs.
+#
+# **Example.** The next cell builds a trace; this is what `span_tree` returns for it, in milliseconds. The clock
+# of h3 is 215 ms behind: `d` is 30 ms long, `b` 60 ms, so `d` starts 15 ms after `b`, at 25, and
+# `e` moves along. The path of `a`: 10 ms itself, `c`, 5 ms itself, `b` with `d` and `e` within, 10 ms itself.
+# `h` runs beside `b`.
+#
+# | span_id | a | b | c | d | e | f | g | h |
+# |---|---|---|---|---|---|---|---|---|
+# | root | a | a | a | a | a | a | g | a |
+# | start_ns (ms) | 0 | 10 | 75 | 25 | 30 | 65 | 400 | 20 |
+# | self_ns (ms) | 25 | 30 | 15 | 10 | 20 | 235 | 20 | 20 |
+# | critical_ns (ms) | 25 | 30 | 15 | 10 | 20 | 0 | 0 | 0 |
+#
+# Its service graph: gateway → checkout, checkout → payment, checkout → fulfilment, payment → bank, unknown →
+# search, one call each; of payment → bank one failed.
+#
+# **Scored:** six unseen tables of eight traces of the shop and others; one of them has no wrong clock and no
+# loss. 2.5 points each: roots, starts, self times, critical paths and the service graph right in all traces
+# of a table give 2.5, four of the five 0.9, three 0.2. 2 s a call.
+
+# %%
+SPAN_EXAMPLE = pd.DataFrame(
+    [  # span, parent, kind, service, host, start and end in ms, server.address
+        ("a", "", "SERVER", "gateway", "h1", 0, 100, ""),
+        ("b", "a", "SERVER", "checkout", "h2", 10, 70, ""),
+        ("c", "a", "INTERNAL", "gateway", "h1", 75, 90, ""),
+        ("d", "b", "SERVER", "payment", "h3", -190, -160, ""),
+        ("e", "d", "CLIENT", "payment", "h3", -185, -165, "bank"),
+        ("f", "b", "CONSUMER", "fulfilment", "h4", 65, 300, ""),
+        ("g", "x", "SERVER", "search", "h5", 400, 420, ""),
+        ("h", "a", "INTERNAL", "gateway", "h1", 20, 40, ""),
+    ],
+    columns=["span_id", "parent_span_id", "kind", "service.name", "host.name",
+             "start_time_unix_nano", "end_time_unix_nano", "server.address"],
+).assign(trace_id="t", name="work")  # fmt: skip
+SPAN_EXAMPLE["status_code"] = np.where(SPAN_EXAMPLE["span_id"] == "e", "ERROR", "UNSET")
+SPAN_EXAMPLE[["start_time_unix_nano", "end_time_unix_nano"]] *= 1_000_000
+
+
+# %% nbgrader={"grade": false, "grade_id": "span-tree", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def span_tree(spans: pd.DataFrame) -> pd.DataFrame:
+    """Compute roots, corrected starts, self times and the critical path of one trace.
+
+    Parameters
+    ----------
+    spans : DataFrame
+        Spans of one trace, columns as `signal_spans`; any order, rows may be repeated.
+
+    Returns
+    -------
+    DataFrame
+        One row a span: `span_id`, `root`, `start_ns`, `self_ns`, `critical_ns`.
+    """
+    ### BEGIN SOLUTION
+    table = spans.drop_duplicates("span_id").set_index("span_id")
+    start, end, parent, host, kind = (
+        table[column].to_dict()
+        for column in ("start_time_unix_nano", "end_time_unix_nano", "parent_span_id", "host.name",
+                       "kind")
+    )  # fmt: skip
+    children: dict = {span: [] for span in start}
+    roots = []
+    for span, above in parent.items():
+        (children[above] if above in start else roots).append(span)
+
+    root_of, fixed = {}, {}
+    todo = [(root, root, 0) for root in roots]
+    while todo:
+        span, root, shift = todo.pop()
+        root_of[span] = root
+        low, high = fixed[span] = start[span] + shift, end[span] + shift
+        for child in children[span]:
+            first, last = start[child], end[child]
+            length = last - first
+            move = 0
+            if host[child] == host[span]:
+                move = shift
+            elif kind[child] == "CONSUMER":
+                move = max(low - first, 0)
+            elif length <= high - low:
+                if first < low or last > high:
+                    move = low + (high - low - length) // 2 - first
+            elif first < low or first > high:
+                move = low - first
+            todo.append((child, root, move))
+
+    def cut_children(span, low, high):
+        cut = [
+            (max(fixed[child][0], low), min(fixed[child][1], high), child)
+            for child in children[span]
+            if kind[child] != "CONSUMER"
+        ]
+        return sorted(item for item in cut if item[0] < item[1])
+
+    own = {}
+    for span, (low, high) in fixed.items():
+        busy, reached = 0, low
+        for first, last, _ in cut_children(span, low, high):
+            busy += max(last - max(first, reached), 0)
+            reached = max(reached, last)
+        own[span] = high - low - busy
+
+    critical = dict.fromkeys(start, 0)
+
+    def walk(span, low, high):
+        now = high
+        for first, last, child in sorted(
+            cut_children(span, low, high), key=lambda item: (-item[1], item[0], item[2])
+        ):
+            if last <= now:
+                critical[span] += now - last
+                walk(child, first, last)
+                now = first
+        critical[span] += now - low
+
+    main = min(roots, key=lambda root: (parent[root] != "", start[root], root))
+    walk(main, *fixed[main])
+    return pd.DataFrame(
+        [(span, root_of[span], fixed[span][0], own[span], critical[span]) for span in start],
+        columns=["span_id", "root", "start_ns", "self_ns", "critical_ns"],
+    )
+    ### END SOLUTION
+
+
+def service_graph(spans: pd.DataFrame) -> pd.DataFrame:
+    """Count the calls between services, and those that failed, over many traces.
+
+    Parameters
+    ----------
+    spans : DataFrame
+        Spans of many traces, columns as `signal_spans`; any order, rows may be repeated.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair that occurs: `caller`, `callee`, `calls`, `errors`.
+    """
+    ### BEGIN SOLUTION
+    table = spans.drop_duplicates(["trace_id", "span_id"])
+    service = dict(
+        zip(
+            zip(table["trace_id"], table["span_id"], strict=True),
+            table["service.name"],
+            strict=True,
+        )
+    )
+    parents = set(zip(table["trace_id"], table["parent_span_id"], strict=True))
+    calls = []
+    for trace, span, above, kind, name, address, status in zip(
+        *(table[column] for column in ("trace_id", "span_id", "parent_span_id", "kind",
+                                       "service.name", "server.address", "status_code")),
+        strict=True,
+    ):  # fmt: skip
+        failed = status == "ERROR"
+        if (trace, above) in service:
+            caller = service[trace, above]
+            if caller != name:
+                calls.append((caller, name, 1, failed))
+        elif above and kind in ("SERVER", "CONSUMER"):
+            calls.append(("unknown", name, 1, failed))
+        if kind == "CLIENT" and address and (trace, span) not in parents:
+            calls.append((name, address, 1, failed))
+    edges = pd.DataFrame(calls, columns=["caller", "callee", "calls", "errors"])
+    return edges.groupby(["caller", "callee"], as_index=False)[["calls", "errors"]].sum()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# The visible check is the example, with a span delivered twice, and then the edges of the text one by one.
+
+
+# %% nbgrader={"grade": true, "grade_id": "check-span-tree", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+def _check_tree(_check_spans, _check_expected, _check_what):
+    _check_table = span_tree(_check_spans)
+    assert isinstance(_check_table, pd.DataFrame), (
+        f"span_tree must return a DataFrame, not {type(_check_table).__name__}"
+    )
+    _check_columns = {"span_id", "root", "start_ns", "self_ns", "critical_ns"}
+    assert _check_columns <= set(_check_table.columns), (
+        f"columns are missing: {_check_columns - set(_check_table.columns)}"
+    )
+    _check_ids = sorted(_check_spans["span_id"].unique())
+    assert sorted(_check_table["span_id"]) == _check_ids, (
+        f"{_check_what}: one row for each of {_check_ids}, not {sorted(_check_table['span_id'])}"
+    )
+    _check_table = _check_table.set_index("span_id")
+    for _check_span, _check_row in _check_expected.items():
+        for _check_column, _check_value in _check_row.items():
+            _check_found = _check_table.loc[_check_span, _check_column]
+            if _check_column != "root":
+                _check_found = _check_found / 1e6
+            assert _check_found == _check_value, (
+                f"{_check_what}: {_check_column} of span {_check_span!r} should be "
+                f"{_check_value!r}, not {_check_found!r} (times in ms)"
+            )
+
+
+def _check_small(*_check_rows):
+    _check_spans = pd.DataFrame(
+        _check_rows,
+        columns=["span_id", "parent_span_id", "kind", "host.name",
+                 "start_time_unix_nano", "end_time_unix_nano"],
+    ).assign(trace_id="t", name="work", status_code="UNSET")  # fmt: skip
+    _check_spans[["start_time_unix_nano", "end_time_unix_nano"]] *= 1_000_000
+    _check_spans["service.name"], _check_spans["server.address"] = _check_spans["host.name"], ""
+    return _check_spans
+
+
+_check_twice = pd.concat([SPAN_EXAMPLE, SPAN_EXAMPLE.iloc[[2]]]).iloc[::-1]
+_check_names = ("root", "start_ns", "self_ns", "critical_ns")
+_check_tree(
+    _check_twice,
+    {
+        "a": dict(zip(_check_names, ("a", 0, 25, 25), strict=True)),
+        "b": dict(zip(_check_names, ("a", 10, 30, 30), strict=True)),
+        "c": dict(zip(_check_names, ("a", 75, 15, 15), strict=True)),
+        "d": dict(zip(_check_names, ("a", 25, 10, 10), strict=True)),
+        "e": dict(zip(_check_names, ("a", 30, 20, 20), strict=True)),
+        "f": dict(zip(_check_names, ("a", 65, 235, 0), strict=True)),
+        "g": dict(zip(_check_names, ("g", 400, 20, 0), strict=True)),
+        "h": dict(zip(_check_names, ("a", 20, 20, 0), strict=True)),
+    },
+    "the example of the text, c delivered twice",
+)
+_check_tree(
+    _check_small(
+        ("a", "", "SERVER", "h1", 0, 50), ("b", "a", "SERVER", "h2", 10, 90),
+        ("c", "", "SERVER", "h1", 0, 50), ("d", "c", "SERVER", "h2", 51, 131),
+    ).iloc[:2],
+    {"a": {"self_ns": 10, "critical_ns": 10}, "b": {"start_ns": 10, "critical_ns": 40}},
+    "b is longer than its parent, which gave up: b is not moved, and counts until the parent ends",
+)  # fmt: skip
+_check_tree(
+    _check_small(("a", "", "SERVER", "h1", 0, 50), ("b", "a", "SERVER", "h2", 51, 131)),
+    {"b": {"start_ns": 0, "critical_ns": 50}, "a": {"self_ns": 0}},
+    "b is longer than its parent and starts after its end: it starts with the parent",
+)
+_check_tree(
+    _check_small(
+        ("a", "", "SERVER", "h1", 0, 50), ("b", "a", "CONSUMER", "h2", -30, 5),
+        ("c", "b", "INTERNAL", "h2", -25, 90), ("e", "a", "CONSUMER", "h2", 500, 501),
+    ),
+    {"a": {"self_ns": 50, "critical_ns": 50}, "b": {"start_ns": 0, "self_ns": 5},
+     "c": {"start_ns": 5}, "e": {"start_ns": 500}},
+    "consumers: b starts with its parent at the earliest and takes c along, e stays",
+)  # fmt: skip
+_check_tree(
+    _check_small(("b", "x", "SERVER", "h1", 20, 50), ("a", "y", "SERVER", "h1", 10, 12)),
+    {"a": {"root": "a", "critical_ns": 2}, "b": {"root": "b", "critical_ns": 0}},
+    "the first span of the trace is lost: the path is that of the root that starts first",
+)
+_check_tree(
+    _check_small(
+        ("a", "", "SERVER", "h1", 0, 50), ("b", "a", "INTERNAL", "h1", 10, 30),
+        ("c", "a", "INTERNAL", "h1", 30, 70), ("d", "a", "INTERNAL", "h1", 15, 30),
+    ),
+    {"a": {"self_ns": 10, "critical_ns": 10}, "b": {"critical_ns": 20},
+     "c": {"critical_ns": 20, "self_ns": 40}, "d": {"critical_ns": 0}},
+    "c runs on after its parent on the same host; b and d end together, and b starts first",
+)  # fmt: skip
+
+_check_two = pd.concat([SPAN_EXAMPLE, SPAN_EXAMPLE.iloc[:2].assign(trace_id="u"), SPAN_EXAMPLE])
+_check_graph = service_graph(_check_two)
+assert isinstance(_check_graph, pd.DataFrame) and {"caller", "callee", "calls", "errors"} <= set(
+    _check_graph.columns
+), "service_graph must return a DataFrame with the columns caller, callee, calls, errors"
+_check_found = {
+    (row.caller, row.callee): (int(row.calls), int(row.errors)) for row in _check_graph.itertuples()
+}
+_check_expected = {
+    ("gateway", "checkout"): (2, 0), ("checkout", "payment"): (1, 0),
+    ("checkout", "fulfilment"): (1, 0), ("payment", "bank"): (1, 1), ("unknown", "search"): (1, 0),
+}  # fmt: skip
+assert _check_found == _check_expected, (
+    f"the example and a second trace with two of its spans: expected {_check_expected}, got {_check_found}"
+)
+
+# %% [markdown]
+# Your function on the trace with the wrong clock: `host-d` is back in time, and the critical path is orange.
+# What was moved is plausible, not true: `shipping` was called after `payment`, and the middle of `checkout`
+# puts it beside. Nothing that is drawn from the order of corrected spans is proof.
+
+# %%
+skew_tree = span_tree(skew_trace).merge(skew_trace, on="span_id")
+skew_tree["end_ns"] = skew_tree["start_ns"] + (
+    skew_tree["end_time_unix_nano"] - skew_tree["start_time_unix_nano"]
+)
+plots.waterfall(
+    skew_tree, start="start_ns", end="end_ns",
+    highlight=skew_tree.loc[skew_tree["critical_ns"] > 0, "span_id"],
+    title="With clocks corrected every call lies within its caller; orange is the critical path",
+)  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# And where does the time of all bad checkouts go? Add up the time on the critical path by service and callee.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+critical_bad = signal_spans[
+    (signal_spans["http.route"] == "/checkout")
+    & (signal_spans["parent_span_id"] == "")
+    & (signal_spans["status_code"] == "ERROR")
+]["trace_id"]
+critical_spans = signal_spans[signal_spans["trace_id"].isin(critical_bad)]
+critical_time = pd.concat(
+    span_tree(one).merge(one, on="span_id") for _, one in critical_spans.groupby("trace_id")
+)
+critical_where = critical_time["server.address"].where(
+    critical_time["server.address"] != "", critical_time["service.name"]
+)
+critical_share = critical_time.groupby(critical_where)["critical_ns"].sum()
+critical_share = (critical_share / critical_share.sum()).sort_values(ascending=False)
+print(f"{len(critical_bad)} bad checkouts")
+for critical_name, critical_value in critical_share.head(4).items():
+    print(f"{critical_name:17s}{critical_value:6.1%} of the time on critical paths")
+
+# %% [markdown]
+# ## Keep what matters, and count what you dropped
+#
+# Traces are the dearest signal: one checkout takes some 12 to 20 kB, most of it saying that all went well. So
+# traces are sampled.
+#
+# **Head sampling** decides when the root span starts, from the trace id (so that all services decide alike),
+# and passes the decision on in `traceparent`. It is cheap and blind: nothing is known yet, so it keeps one
+# error in twenty when it keeps one trace in twenty. The shop's traces are made so.
+#
+# **Tail sampling** waits until the trace is complete, then decides with all of it in hand: keep every error,
+# every slow one, a few of the others. OpenTelemetry's collector does that in its `tail_sampling` processor.
+# It costs memory for all spans of the wait (30 s by default), all spans of a trace must reach the same
+# collector (so a first layer routes by trace id), and spans that come later than the wait are judged without
+# the rest.
+#
+# What is left no longer looks like the traffic. Take the traces of our five minutes as all there are:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+sample_traces = otel_traces(signal_spans)
+sample_bad = sample_traces["status_code"] == "ERROR"
+sample_slow = ~sample_bad & (sample_traces["duration_ms"] >= 400)
+sample_rest = sample_traces[~sample_bad & ~sample_slow]
+sample_some = sample_rest.sample(100, random_state=1)
+print(f"{len(sample_traces):,} traces, {sample_traces['bytes'].sum() / 1e6:.1f} MB")
+print(f"{sample_bad.sum()} with an error, {sample_slow.sum()} slow, {len(sample_rest):,} others")
+sample_kept = sample_bad.sum() + sample_slow.sum() + len(sample_some)
+print(f"error ratio of all traces:        {sample_bad.mean():.1%}")
+print(f"of all bad ones and 100 others:   {sample_bad.sum() / sample_kept:.1%}")
+sample_weighted = sample_bad.sum() + sample_slow.sum() + len(sample_rest) / 100 * len(sample_some)
+print(f"with weights:                     {sample_bad.sum() / sample_weighted:.1%}")
+
+# %% [markdown]
+# The cure is as old as survey sampling. Give each kept trace the **weight** $w = 1/\pi$, where $\pi$ is the
+# probability with which it was kept. The sum of the weights of any group (a route, a service, a second) has
+# the number of traces in this group as its expectation:
+#
+# $$E\Big[\sum_{i\ \text{kept}} w_i\Big] = \sum_i \pi_i \cdot \frac{1}{\pi_i} = N$$
+#
+# This is the estimator of Horvitz and Thompson ("A generalization of sampling without replacement from a
+# finite universe", Journal of the American Statistical Association, 1952). It needs two things: **every trace
+# has a chance** ($\pi > 0$; a class that is never kept can't be estimated, only reported) and **you know the
+# chance**. Draw $n$ of $N$ at random: $\pi = n/N$, the weight is $N/n$. Keep a whole class: the weight is 1.
+# Each span carries the weight of its trace. OpenTelemetry writes it into `tracestate` as a threshold
+# (`ot=th:…`, in development), vendors call it *sample rate*.
+#
+# **The trap.** A budget counts bytes, and traces differ in size. The obvious way, *take traces in random
+# order, skip what does not fit, go on until the budget is full, weigh by N over number kept*, favours the
+# small: near the brim only they fit. So $\pi$ depends on the size, and the weight is wrong for all. To see
+# it, let one trace in twelve carry a debug attribute of 60 kB, and count those traces, 2,000 times: filled to
+# the brim, and with a number of traces that was fixed *before* looking at which ones were drawn.
+
+# %%
+brim_rng = np.random.default_rng(5)
+brim_debug = brim_rng.uniform(size=len(sample_rest)) < 1 / 12
+brim_size = sample_rest["bytes"].to_numpy() + 60_000 * brim_debug
+brim_budget = 250_000
+brim_number = int((np.sort(brim_size)[::-1].cumsum() <= brim_budget).sum())
+brim_filled, brim_fixed = [], []
+for _ in range(2000):
+    brim_order = brim_rng.permutation(len(brim_size))[:150]
+    brim_left, brim_taken = brim_budget, []
+    for brim_one, brim_bytes in zip(brim_order, brim_size[brim_order].tolist(), strict=True):
+        if brim_bytes <= brim_left:
+            brim_left -= brim_bytes
+            brim_taken.append(brim_one)
+    brim_filled.append(brim_debug[brim_taken].mean() * len(brim_size))
+    brim_fixed.append(brim_debug[brim_order[:brim_number]].mean() * len(brim_size))
+brim_true = int(brim_debug.sum())
+figure, ax = plt.subplots(figsize=(9.0, 2.2))
+for brim_row, (brim_values, brim_colour) in enumerate(
+    [(brim_filled, plots.ORANGE), (brim_fixed, plots.BLUE)]
+):
+    brim_error = np.std(brim_values) / np.sqrt(len(brim_values))
+    ax.errorbar(np.mean(brim_values), brim_row, xerr=2 * brim_error, fmt="o", ms=8, capsize=5,
+                color=brim_colour)  # fmt: skip
+ax.axvline(brim_true, color=plots.BLACK, ls="--", lw=1)
+ax.set(
+    yticks=[0, 1], ylim=(-0.6, 1.6), yticklabels=["filled to the brim", "number fixed before"],
+    xlim=(0, None), xlabel="estimated number of traces with the attribute (mean of 2,000 samples)",
+    title="Filling the budget to the brim loses the large traces (dashed: the truth)",
+)  # fmt: skip
+plt.show()
+
+# %%
+# NBVAL_CHECK_OUTPUT
+print(f"traces with the attribute:              {brim_true}")
+print(f"filled to the brim, on average:         {np.mean(brim_filled):.0f}")
+print(f"{brim_number} traces, fixed before, on average:   {np.mean(brim_fixed):.0f}")
+
+# %% [markdown]
+# How many may be drawn so that the budget holds *whatever* is drawn? As many as fit when chance picks the
+# largest. That wastes budget where few traces are huge. Better: draw small and large traces apart (strata),
+# each with its own weight, or priority sampling (Duffield, Lund and Thorup, Journal of the ACM, 2007), which
+# keeps large items with a higher probability and knows it. Las-Casas et al. ("Weighted sampling of execution
+# traces", ACM SoCC, 2018) choose by how unusual a trace is; Zhang et al. ("The benefit of hindsight", NSDI,
+# 2023) let services keep their spans in a ring buffer until somebody finds out that the trace mattered.
+#
+# **When errors don't fit.** In an incident everything is an error. A sampler that keeps all errors breaks the
+# budget or falls over; one that drops them in silence lies in the very hour for which it was bought. So
+# sample errors too, with weights, keep a reserve for the other classes (without good traces there is nothing
+# to compare with), and *report* what was dropped.
+#
+# Three habits for work. Count requests and errors *before* sampling (the collector's `spanmetrics` connector
+# stands in front of the sampler), and use weights where you can't. Keep the traces that exemplars point to,
+# or the dots of the first chart open nothing. And log lines are not sampled with their traces: the id in a
+# line may be all that is left.
+#
+# ### Exercise 5 · Join and sample (15 points)
+#
+# **Write** `join_signals(trace_id, spans, logs, points, around_ms)` and `tail_sample(traces, budget, slow_ms,
+# seed)`.
+#
+# `join_signals` gathers the evidence about one trace. `spans`, `logs` and `points` have the columns of
+# `signal_spans`, `signal_logs` and `signal_points`, rows in any order, under unique index labels that are no
+# positions. Return a dict:
+#
+# - `"spans"`: list of the ids of the trace's spans by start, of several the smallest id first.
+# - `"logs"`: list of the index labels, in any order, of the records that carry the trace id, and of those
+#   that carry none (`""`), come from a service of the trace and were written from `around_ms` milliseconds
+#   before its earliest start to `around_ms` after its latest end, both included. Services of the trace are
+#   all `service.name` of its spans, and all `server.address` but `""`. A record with the id of another trace
+#   never belongs.
+# - `"points"`: list of the index labels, in any order, of the points whose exemplar has the trace id, and of
+#   those that a span of the trace with the same `service.name` touches: it starts before the point's
+#   `time_unix_nano` and ends after its `start_time_unix_nano`.
+# - `"origin"`: where the error came from, the id of the failed span (`status_code` `ERROR`) that has no
+#   failed child. Of several, that which ended first; of these the smallest id. `None` if no span failed.
+#
+# A trace may have no span in `spans`: then `"spans"` is empty, `"origin"` `None`, and records and points
+# belong by the id alone. Ids of spans are unique within a trace only.
+#
+# `tail_sample` decides over complete traces. `traces` has the columns of `sample_traces`, one row a trace,
+# and may be empty; `budget` is a whole number of bytes. Return a dict: `"kept"`, a DataFrame with the columns
+# `trace_id` and `weight`, one row for each kept trace in any order, and `"dropped"`, a dict with the number
+# of traces not kept of each class: `{"error": 3, "slow": 0, "ordinary": 250}`.
+#
+# 1. **Classes.** `error`: `status_code` is `ERROR`. `slow`: no error, `duration_ms` at least `slow_ms`.
+#    `ordinary`: all others.
+# 2. **Allowance.** In the order error, slow, ordinary, a class may use what the classes before it left of the
+#    budget, less what is reserved for those after it: `budget // 5` for slow and as much for ordinary, each
+#    only if that class is not empty.
+# 3. A class whose bytes are at most its allowance is **kept whole**, with weight 1.
+# 4. Of any other class keep a **random sample** whose bytes never exceed the allowance, of at least $n$
+#    traces, where $n$ is the largest number such that even the $n$ largest of the class fit (in the hidden
+#    checks never below 3). The weight of a trace is 1 ÷ the probability that it is kept, given what was kept
+#    of the classes before it.
+# 5. The same `seed` gives the same answer, and samples of different seeds are independent.
+#
+# **Right** means: everything as said, and unbiased: for any group of traces (by route, size, duration, time)
+# the sums of weights over many seeds have the number of traces in the group as their mean. A sum may differ
+# from seed to seed.
+#
+# **Example.** `budget` 1000; six errors of 300 bytes, no slow trace, four ordinary ones of 100 bytes. The
+# reserve for ordinary is 200. Errors may use 800, need 1800, and two of them fit: two are kept, with weight
+# 3. That leaves 400 for the ordinary ones, which is what they need: all are kept, with weight 1. `dropped` is
+# `{"error": 4, "slow": 0, "ordinary": 0}`. With a budget of 500 errors may use 400: one is kept, with weight
+# 6. 200 are left: two ordinary ones are kept, with weight 2.
+#
+# **Scored:** three unseen windows of the shop. In each: the evidence of three traces right in all four keys 2
+# points; the sample right in all of the rules above, for three budgets and some 120 seeds, 2 points; both
+# right 1 point more. Means have to be within 4 standard errors of the true numbers, in each window and over
+# all of them. 2 s for `join_signals`, 1 s for `tail_sample`.
+
+
+# %% nbgrader={"grade": false, "grade_id": "join-and-sample", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def join_signals(
+    trace_id: str, spans: pd.DataFrame, logs: pd.DataFrame, points: pd.DataFrame, around_ms: int
+) -> dict:
+    """Gather what the three signals say about one trace.
+
+    Parameters
+    ----------
+    trace_id : str
+    spans, logs, points : DataFrame
+        Columns as `signal_spans`, `signal_logs`, `signal_points`; any order, any unique index.
+    around_ms : int
+        How long before and after the trace a record without trace id still belongs to it.
+
+    Returns
+    -------
+    dict
+        `"spans"`: ids by start; `"logs"`, `"points"`: index labels; `"origin"`: id or None.
+    """
+    ### BEGIN SOLUTION
+    own = spans[spans["trace_id"] == trace_id]
+    own = own.sort_values(["start_time_unix_nano", "span_id"])
+    in_logs = logs["trace_id"] == trace_id
+    in_points = points["exemplar.trace_id"] == trace_id
+    origin = None
+    if len(own):
+        around = around_ms * 1_000_000
+        first = own["start_time_unix_nano"].min() - around
+        last = own["end_time_unix_nano"].max() + around
+        services = (set(own["service.name"]) | set(own["server.address"])) - {""}
+        in_logs |= (
+            (logs["trace_id"] == "")
+            & logs["service.name"].isin(services)
+            & logs["time_unix_nano"].between(first, last)
+        )
+        for service, start, end in zip(
+            own["service.name"], own["start_time_unix_nano"], own["end_time_unix_nano"],
+            strict=True,
+        ):  # fmt: skip
+            in_points |= (
+                (points["service.name"] == service)
+                & (start < points["time_unix_nano"])
+                & (end > points["start_time_unix_nano"])
+            )
+        failed = own[own["status_code"] == "ERROR"]
+        deepest = failed[~failed["span_id"].isin(failed["parent_span_id"])]
+        if len(deepest):
+            origin = deepest.sort_values(["end_time_unix_nano", "span_id"])["span_id"].iloc[0]
+    return {
+        "spans": own["span_id"].tolist(),
+        "logs": logs.index[in_logs].tolist(),
+        "points": points.index[in_points].tolist(),
+        "origin": origin,
+    }
+    ### END SOLUTION
+
+
+def tail_sample(traces: pd.DataFrame, budget: int, slow_ms: float, seed: int) -> dict:
+    """Choose complete traces within a budget of bytes, with weights that keep counts unbiased.
+
+    Parameters
+    ----------
+    traces : DataFrame
+        Columns as `sample_traces`, one row a trace.
+    budget : int
+        Bytes that the kept traces may have together.
+    slow_ms : float
+        Traces that last at least as long are slow.
+    seed : int
+        Decides the sample.
+
+    Returns
+    -------
+    dict
+        `"kept"`: DataFrame with `trace_id` and `weight`; `"dropped"`: number by class.
+    """
+    ### BEGIN SOLUTION
+    rng = np.random.default_rng(seed)
+    size = traces["bytes"].to_numpy()
+    error = (traces["status_code"] == "ERROR").to_numpy()
+    slow = ~error & (traces["duration_ms"].to_numpy() >= slow_ms)
+    classes = {"error": error, "slow": slow, "ordinary": ~error & ~slow}
+    reserved = {name: budget // 5 * bool(members.any()) for name, members in classes.items()}
+    left, kept, weights, dropped = budget, [], [], {}
+    for name, members in classes.items():
+        reserved.pop(name)
+        rows = np.flatnonzero(members)
+        allowance = left - sum(reserved.values())
+        number = len(rows)
+        if size[rows].sum() > allowance:
+            number = int((np.sort(size[rows])[::-1].cumsum() <= allowance).sum())
+            rows = rng.choice(rows, number, replace=False)
+        total = int(members.sum())
+        dropped[name] = total - number
+        kept.append(rows)
+        weights.append(np.full(number, total / max(number, 1)))
+        left -= int(size[rows].sum())
+    return {
+        "kept": pd.DataFrame(
+            {
+                "trace_id": traces["trace_id"].to_numpy()[np.concatenate(kept)],
+                "weight": np.concatenate(weights),
+            }
+        ),
+        "dropped": dropped,
+    }
+    ### END SOLUTION
+
+
+# %% [markdown]
+# The visible check asks for the evidence of a small trace, then for the example above, and then counts the
+# checkouts of the shop over 100 seeds.
+
+# %% nbgrader={"grade": true, "grade_id": "check-join-and-sample", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+_check_ms = 1_000_000
+_check_spans = pd.DataFrame(
+    [  # trace, span, parent, service, address, start, end, status
+        ("t", "c", "b", "payment", "bank", 59_700, 59_800, "ERROR"),
+        ("t", "a", "", "gateway", "", 59_500, 60_000, "ERROR"),
+        ("t", "b", "a", "checkout", "", 59_600, 60_200, "ERROR"),
+        ("u", "a", "", "gateway", "", 59_500, 60_300, "ERROR"),
+        ("u", "d", "c", "search", "", 59_500, 60_300, "ERROR"),
+    ],
+    columns=["trace_id", "span_id", "parent_span_id", "service.name", "server.address",
+             "start_time_unix_nano", "end_time_unix_nano", "status_code"],
+    index=[7, 5, 3, 2, 9],
+).assign(kind="SERVER", name="work")  # fmt: skip
+_check_spans[["start_time_unix_nano", "end_time_unix_nano"]] *= _check_ms
+_check_logs = pd.DataFrame(
+    [
+        ("t", "x", 99_000), ("u", "gateway", 59_600), ("", "gateway", 59_400),
+        ("", "gateway", 59_399), ("", "bank", 60_300), ("", "search", 59_700), ("", "", 59_700),
+    ],
+    columns=["trace_id", "service.name", "time_unix_nano"],
+    index=[40, 10, 30, 20, 70, 60, 50],
+).assign(severity_number=13, severity_text="WARN", body="pool at 98 %")  # fmt: skip
+_check_logs["time_unix_nano"] *= _check_ms
+_check_points = pd.DataFrame(
+    [
+        ("gateway", 0, 60_000, "u"), ("gateway", 60_000, 120_000, "u"),
+        ("checkout", 60_000, 120_000, ""), ("search", 180_000, 240_000, "t"),
+        ("payment", 60_000, 120_000, "u"), ("checkout", 120_000, 180_000, "u"),
+    ],
+    columns=["service.name", "start_time_unix_nano", "time_unix_nano", "exemplar.trace_id"],
+    index=[14, 13, 12, 11, 10, 9],
+)  # fmt: skip
+_check_points[["start_time_unix_nano", "time_unix_nano"]] *= _check_ms
+_check_found = join_signals("t", _check_spans, _check_logs, _check_points, 100)
+assert isinstance(_check_found, dict), (
+    f"join_signals must return a dict, not {type(_check_found).__name__}"
+)
+for _check_key, _check_expected, _check_why in [
+    ("spans", ["a", "b", "c"], "by start"),
+    ("logs", [30, 40, 70], "by trace id; without an id by service (server.address, too) and time"),
+    ("points", [11, 12, 14], "by exemplar, or touched by a span of this service: not at the edge"),
+    ("origin", "c", "failed, and no failed child in its own trace"),
+]:
+    _check_value = _check_found.get(_check_key)
+    if _check_key in ("logs", "points"):
+        _check_value = sorted(_check_value)
+    assert _check_value == _check_expected, (
+        f"{_check_key}: expected {_check_expected} ({_check_why}), got {_check_value}"
+    )
+_check_found = join_signals("v", _check_spans, _check_logs, _check_points, 100)
+assert _check_found == {"spans": [], "logs": [], "points": [], "origin": None}, (
+    f"a trace that nobody has gives empty lists and None, not {_check_found}"
+)
+
+_check_traces = pd.DataFrame(
+    {
+        "trace_id": list("abcdefghij"), "http.route": "/", "duration_ms": 100.0, "spans": 3,
+        "status_code": ["ERROR"] * 6 + ["UNSET"] * 4, "bytes": [300] * 6 + [100] * 4,
+    }
+)  # fmt: skip
+for _check_budget, _check_weights, _check_dropped in [
+    (1000, [1.0] * 4 + [3.0] * 2, {"error": 4, "slow": 0, "ordinary": 0}),
+    (500, [2.0, 2.0, 6.0], {"error": 5, "slow": 0, "ordinary": 2}),
+]:
+    _check_answer = tail_sample(_check_traces, _check_budget, 400.0, seed=1)
+    assert isinstance(_check_answer, dict) and {"kept", "dropped"} <= set(_check_answer), (
+        "tail_sample must return a dict with the keys kept and dropped"
+    )
+    _check_kept = _check_answer["kept"]
+    assert sorted(_check_kept["weight"]) == _check_weights, (
+        f"example, budget {_check_budget}: weights should be {_check_weights}, "
+        f"not {sorted(_check_kept['weight'])}"
+    )
+    assert _check_answer["dropped"] == _check_dropped, (
+        f"example, budget {_check_budget}: dropped should be {_check_dropped}, "
+        f"not {_check_answer['dropped']}"
+    )
+_check_answer = tail_sample(_check_traces.iloc[:0], 1000, 400.0, seed=1)
+assert len(_check_answer["kept"]) == 0 and not any(_check_answer["dropped"].values()), (
+    "no traces: nothing is kept and nothing is dropped"
+)
+
+_check_bytes = dict(zip(sample_traces["trace_id"], sample_traces["bytes"], strict=True))
+_check_route = dict(zip(sample_traces["trace_id"], sample_traces["http.route"], strict=True))
+_check_counts = []
+for _check_seed in range(100):
+    _check_kept = tail_sample(sample_traces, 700_000, 400.0, _check_seed)["kept"]
+    assert sum(map(_check_bytes.get, _check_kept["trace_id"])) <= 700_000, (
+        f"seed {_check_seed}: the kept traces have more bytes than the budget of 700,000"
+    )
+    _check_counts.append(
+        sum(
+            weight
+            for trace, weight in zip(_check_kept["trace_id"], _check_kept["weight"], strict=True)
+            if _check_route[trace] == "/checkout"
+        )
+    )
+_check_true = list(_check_route.values()).count("/checkout")
+_check_error = np.std(_check_counts) / np.sqrt(100)
+assert abs(np.mean(_check_counts) - _check_true) <= 5 * _check_error + 1e-6, (
+    f"{_check_true} checkouts, but the mean of their weights over 100 seeds is "
+    f"{np.mean(_check_counts):.1f} ± {_check_error:.1f}: is each weight 1 / probability?"
+)
+
+# %% [markdown]
+# What the sampler is good for: the error ratio of each half minute, from a sample of a quarter of the bytes.
+
+# %%
+quarter_kept = tail_sample(sample_traces, int(sample_traces["bytes"].sum() // 4), 400.0, seed=7)
+quarter = quarter_kept["kept"].merge(sample_traces, on="trace_id")
+quarter_begin = signal_spans[signal_spans["parent_span_id"] == ""].set_index("trace_id")
+quarter_begin = pd.to_datetime(quarter_begin["start_time_unix_nano"], unit="ns", utc=True)
+quarter_begin = quarter_begin.dt.floor("30s")
+
+
+def quarter_ratio(table: pd.DataFrame, weight: pd.Series | float) -> pd.Series:
+    """Share of failed traces in each half minute, in percent."""
+    table = table.assign(
+        begin=table["trace_id"].map(quarter_begin), w=weight, bad=table["status_code"] == "ERROR"
+    )
+    failed = table["w"].where(table["bad"], 0.0).groupby(table["begin"]).sum()
+    return 100 * failed / table.groupby("begin")["w"].sum()
+
+
+ax = plots.timeline(
+    {
+        "all traces": quarter_ratio(sample_traces, 1.0),
+        "a quarter, weighted": quarter_ratio(quarter, quarter["weight"]),
+        "a quarter, weights forgotten": quarter_ratio(quarter, 1.0),
+    },
+    title="Without weights the sample cries wolf; with them it tells what all traces tell",
+    ylabel="failed traces (%)",
+)
+plt.show()
+print(f"kept {len(quarter)} of {len(sample_traces):,} traces, dropped: {quarter_kept['dropped']}")
+
+# %% [markdown]
+# ## What to remember about traces
+#
+# - Join by trace id first, by span id within a trace, by time and resource last, and say which it was.
+# - Self time takes away the union of the children, not their sum. The critical path is what the user waited
+#   for.
+# - A child outside of its parent is a wrong clock, asynchronous work, or a caller that gave up. Kind and host
+#   tell which.
+# - A sample without weights is not evidence about traffic. A weight is one over a probability that you know.
+# - A budget that errors can't break, with a report of what was dropped, is the one that survives an incident.
