@@ -49,7 +49,7 @@ def _parent(value: Any, where: str) -> str:
 def _double(value: Any, where: str) -> float:
     if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
-    return number(value, where)
+    return float(number(value, where))
 
 
 def _any_value(value: Any, where: str) -> Any:

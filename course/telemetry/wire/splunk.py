@@ -76,7 +76,8 @@ def read_hec(body: str) -> list[dict[str, Any]]:
     [{'event': 'a', 'time': 1.5}, {'event': {'b': 1}}]
     """
     rest = as_text(body, "the HEC body").strip(" \t\r\n")
-    strict, found, place = decoder("the HEC body"), [], 0
+    strict, place = decoder("the HEC body"), 0
+    found: list[dict[str, Any]] = []
     while place < len(rest):
         try:
             envelope, place = strict.raw_decode(rest, place)
