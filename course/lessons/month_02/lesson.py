@@ -187,7 +187,7 @@ print(wire.read_jaeger(formats_as_jaeger)[0]["tags"])
 formats_night = shop.Scenario(
     pd.Timestamp("2026-04-11T03:00Z"),
     minutes=40,
-    seed=2,
+    seed=7,
     faults=(shop.Fault("third_party_outage", "payment-provider", 15, 15, 0.7),),
 )
 formats_recording = shop.simulate(formats_night)
@@ -219,10 +219,12 @@ plt.show()
 # NBVAL_CHECK_OUTPUT
 formats_cache = formats_traces.loc[formats_traces["service"] == "catalog-cache", "duration_ms"]
 print(f"{(formats_cache < 1).mean():.0%} of {len(formats_cache):,} calls are shorter than 1 ms")
-print(f"mean {formats_cache.mean():.3f} ms, of whole milliseconds {formats_cache.floordiv(1).mean():.3f} ms")
+print(
+    f"mean {formats_cache.mean():.3f} ms, of whole milliseconds {formats_cache.floordiv(1).mean():.3f} ms"
+)
 
 # %% [markdown]
-# Cut to whole milliseconds, most of these calls last nothing, and the mean falls to a third. A format's unit is a
+# Cut to whole milliseconds, most of these calls last nothing, and the mean falls to a quarter. A format's unit is a
 # limit on what you can measure, and a conversion that goes through floating-point seconds is a second one: a
 # double keeps about 16 digits, and nanoseconds since 1970 have 19. Keep integers, and divide integers.
 #
@@ -306,14 +308,14 @@ bars = ax.barh(
 ax.bar_label(bars, labels=[f" {count:,}" for count in formats_streams])
 ax.set(
     xlim=(1, 1e5), xlabel=f"streams for {len(formats_logs):,} lines (log scale)",
-    title="A trace id as a label makes a stream of nearly every line",
+    title="One more label, the trace id, makes streams of most lines",
 )  # fmt: skip
 ax.invert_yaxis()
 plt.show()
 
 # %% [markdown]
 # Each stream has an entry in the index and an open chunk in memory, written when it is full or old. With the trace id
-# as a label nearly every line is a stream of its own: nothing compresses, and the index outgrows the text. The same holds
+# as a label most lines are a stream of their own: nothing compresses, and the index outgrows the text. The same holds
 # for Prometheus (a series), Datadog (a custom metric, billed) and Dynatrace (a metric's dimensions): **cardinality is
 # the number of different label sets, and you pay for it.** Ids belong where they are not indexed one by one: in structured
 # metadata, in spans, in exemplars.
@@ -374,9 +376,7 @@ print(wire.read_newrelic(formats_to_newrelic([formats_point]))[0])
 
 # %%
 # NBVAL_CHECK_OUTPUT
-formats_as_dynatrace = (
-    r'shop.requests,service="payment",data_center="Frankfurt \"A\", eu" count,delta=97.0 1775876460000'
-)
+formats_as_dynatrace = r'shop.requests,service="payment",data_center="Frankfurt \"A\", eu" count,delta=97.0 1775876460000'
 print(wire.read_dynatrace(formats_as_dynatrace)[0])
 try:
     wire.read_dynatrace("shop.requests,Service=payment count,delta=97 1775876460")
@@ -504,14 +504,22 @@ formats_share = (
 )
 print("share:", ask.promql(formats_share, formats_series, at=formats_at))
 formats_count = 'sum(count_over_time({service_name="payment", level="ERROR"}[5m]))'
-print("lines:", ask.logql(formats_count, formats_loki_streams, at_ns=formats_at.as_unit("ns").value))
+print(
+    "lines:", ask.logql(formats_count, formats_loki_streams, at_ns=formats_at.as_unit("ns").value)
+)
 formats_slow = '{ resource.service.name = "payment" && status = error && duration > 500ms }'
 print("spans:", len(ask.traceql(formats_slow, formats_kept_spans)))
 formats_documents = [entry["document"] for entry in wire.read_bulk(formats_as_bulk)]
 print("hits:", ask.lucene('message:"timed out" AND duration_ms:>40', formats_documents))
 for formats_bad in ("{service_name=payment}", '{ status = "error" }', "a AND b OR c"):
     try:
-        run = ask.logql if "_" in formats_bad else ask.lucene if " AND " in formats_bad else ask.traceql
+        run = (
+            ask.logql
+            if "_" in formats_bad
+            else ask.lucene
+            if " AND " in formats_bad
+            else ask.traceql
+        )
         run(formats_bad, [])
     except ask.QueryError as error:
         print(error)
@@ -538,9 +546,7 @@ formats_answers = pd.DataFrame(
                     [
                         span
                         for span in formats_kept_spans
-                        if moment - pd.Timedelta("5min")
-                        < pd.Timestamp(span["end_ns"], tz="UTC")
-                        <= moment
+                        if 0 <= moment.as_unit("ns").value - span["end_ns"] < 300e9
                     ],
                 )
             ),
@@ -551,7 +557,9 @@ formats_answers = pd.DataFrame(
 )
 figure, ax = plt.subplots()
 for name, look in zip(
-    formats_answers, [{"ls": "-", "lw": 3, "alpha": 0.5}, {"ls": "", "marker": "o"}, {"ls": ":", "marker": "s"}], strict=True
+    formats_answers,
+    [{"ls": "-", "lw": 3, "alpha": 0.5}, {"ls": "", "marker": "o"}, {"ls": ":", "marker": "s"}],
+    strict=True,
 ):
     ax.plot(formats_answers.index, formats_answers[name], label=name, **look)
 ax.set(
@@ -606,7 +614,7 @@ print(formats_answers.iloc[::5].round(1).to_string())
 # named `service` that answer:
 # - `promql`: the share of its requests that failed over the last five minutes, all instances together: one series, any labels. The counter is
 #   `http_requests_total{service, instance, status}`; a status from 500 to 599 is a failure;
-# - `logql`: the number of its ERROR lines over the last five minutes that contain `timed out`, in this case, all streams and traces together: one
+# - `logql`: the number of its ERROR lines over the last five minutes that contain `timed out` (in lower case), all streams and traces together: one
 #   series, any labels. Labels and metadata are those of `to_loki`;
 # - `lucene`: its documents of level ERROR or WARN with the words `timed out` side by side in the message, that took more than `slow_ms`
 #   milliseconds. Fields are those of `to_bulk`;
@@ -802,12 +810,9 @@ def queries(service: str, slow_ms: int) -> dict[str, str]:
     ### BEGIN SOLUTION
     counter = f'http_requests_total{{service="{service}"'
     return {
-        "promql": (
-            f'sum(rate({counter},status=~"5.."}}[5m])) / sum(rate({counter}}}[5m]))'
-        ),
+        "promql": (f'sum(rate({counter},status=~"5.."}}[5m])) / sum(rate({counter}}}[5m]))'),
         "logql": (
-            f'sum(count_over_time({{service_name="{service}", level="ERROR"}}'
-            ' |= "timed out" [5m]))'
+            f'sum(count_over_time({{service_name="{service}", level="ERROR"}} |= "timed out" [5m]))'
         ),
         "lucene": (
             f'service.name:"{service}" AND log.level:(ERROR OR WARN)'
@@ -856,27 +861,38 @@ assert _check_spans["Edge-1"]["attributes"] == {"n": 2**60 + 1, "on": False}, (
     f"to_otlp: attributes n = 2**60 + 1 and on = False came back as {_check_spans['Edge-1']['attributes']}"
 )
 _check_spans = wire.read_zipkin(to_zipkin([_check_root]))[0]
-assert (_check_spans["duration_us"], _check_spans["kind"], _check_spans["service"]) == (1, "", "edge-1"), (
+assert (_check_spans["duration_us"], _check_spans["kind"], _check_spans["service"]) == (
+    1,
+    "",
+    "edge-1",
+), (
     "to_zipkin: an internal span of 400 ns from Edge-1 has duration 1, no kind, and the service "
     f"edge-1; found {_check_spans}"
 )
 assert _check_spans["tags"] == {"n": str(2**60 + 1), "on": "false"}, (
     f"to_zipkin: an unset status has no tag, False is the text false; found {_check_spans['tags']}"
 )
-_check_lines = [formats_line | {"time_ns": 10**18 + n, "trace_id": "", "duration_ms": None} for n in (2, 1)]
+_check_lines = [
+    formats_line | {"time_ns": 10**18 + n, "trace_id": "", "duration_ms": None} for n in (2, 1)
+]
 _check_streams = wire.read_loki(to_loki(_check_lines))
-assert [entry[0] - 10**18 for entry in _check_streams[0]["entries"]] == [1, 2] and len(_check_streams) == 1, (
+assert [entry[0] - 10**18 for entry in _check_streams[0]["entries"]] == [1, 2] and len(
+    _check_streams
+) == 1, (
     f"to_loki: two lines of one service and level are one stream in order of time; found {_check_streams}"
 )
 assert _check_streams[0]["entries"][0][2] == {}, (
     f"to_loki: no trace id and no duration leave no metadata; found {_check_streams[0]['entries'][0][2]}"
 )
 _check_document = wire.read_bulk(to_bulk(_check_lines, "x"))[0]["document"]
-assert _check_document.get("@timestamp") == "2001-09-09T01:46:40.000000002Z" and len(_check_document) == 4, (
-    f"to_bulk: four fields, @timestamp 2001-09-09T01:46:40.000000002Z; found {_check_document}"
-)
+assert (
+    _check_document.get("@timestamp") == "2001-09-09T01:46:40.000000002Z"
+    and len(_check_document) == 4
+), f"to_bulk: four fields, @timestamp 2001-09-09T01:46:40.000000002Z; found {_check_document}"
 _check_point = formats_point | {"type": "gauge", "dimensions": {"Größe/N": "a\\b", "x": ""}}
-_check_line = wire.read_dynatrace(to_dynatrace([_check_point, _check_point | {"value": float("nan")}]))
+_check_line = wire.read_dynatrace(
+    to_dynatrace([_check_point, _check_point | {"value": float("nan")}])
+)
 assert len(_check_line) == 1 and _check_line[0]["dimensions"] == {"gr__e_n": "a\\b"}, (
     f"to_dynatrace: one line (NaN has none) with gr__e_n = a\\b; found {_check_line}"
 )
@@ -888,23 +904,34 @@ for _check_name, _check_text in [
     assert _check_read(_check_text) == [], f"{_check_name}([]) must be a body without records"
 _check_queries = queries("payment", 500)
 _check_share = ask.promql(_check_queries["promql"], formats_series, at=formats_at)
-assert len(_check_share) == 1 and abs(_check_share[0][1] - 0.5426) < 5e-4, (
-    f"promql: the share at 03:20 is 0.5426, one series; found {_check_share}"
+assert len(_check_share) == 1 and abs(_check_share[0][1] - 0.5040) < 5e-4, (
+    f"promql: the share at 03:20 is 0.5040, one series; found {_check_share}"
 )
-_check_count = ask.logql(_check_queries["logql"], wire.read_loki(formats_as_loki), at_ns=1775876500 * 10**9)
+_check_count = ask.logql(
+    _check_queries["logql"], wire.read_loki(formats_as_loki), at_ns=1775876500 * 10**9
+)
 assert [value for _, value in _check_count] == [1.0], (
     f"logql: formats_as_loki holds one such line, so one series of 1; found {_check_count}"
 )
-_check_hits = [ask.lucene(queries("payment", limit)["lucene"], formats_documents) for limit in (41, 42)]
+_check_hits = [
+    ask.lucene(queries("payment", limit)["lucene"], formats_documents) for limit in (41, 42)
+]
 assert _check_hits == [[0], []], (
     f"lucene: the document of formats_as_bulk took 41.002345 ms, more than 41, not 42; found {_check_hits}"
 )
-_check_found = ask.traceql(queries("payment", 2000)["traceql"], formats_kept_spans)
-assert len(_check_found) == 61, f"traceql: 61 spans of formats_kept_spans match, found {len(_check_found)}"
-_check_choices = vendor_queries()
-assert set(_check_choices) == {"spl_lines", "spl_share", "nrql_share", "nrql_line", "dql_lines", "dql_slow"}, (
-    f"vendor_queries: six keys are asked for, found {sorted(_check_choices)}"
+_check_found = ask.traceql(queries("payment", 500)["traceql"], formats_kept_spans)
+assert len(_check_found) == 35, (
+    f"traceql: 35 spans of formats_kept_spans match, found {len(_check_found)}"
 )
+_check_choices = vendor_queries()
+assert set(_check_choices) == {
+    "spl_lines",
+    "spl_share",
+    "nrql_share",
+    "nrql_line",
+    "dql_lines",
+    "dql_slow",
+}, f"vendor_queries: six keys are asked for, found {sorted(_check_choices)}"
 
 # %% [markdown]
 # Look at the sizes. These are the bodies of 200 spans of the shop, as your functions write them, beside Jaeger's.
@@ -937,14 +964,14 @@ formats_sizes.plot.barh(ax=ax, color=[plots.SKY, plots.BLUE])
 for formats_bars in ax.containers:
     ax.bar_label(formats_bars, fmt=" %.0f")
 ax.set(
-    xlabel="bytes a span", title="Compressed, the formats hardly differ: ids are what costs",
+    xlabel="bytes a span", title="Compressed, the formats hardly differ",
     xlim=(0, 1.12 * formats_sizes.to_numpy().max()),
 )  # fmt: skip
 ax.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Names of fields compress away, random ids don't. So the choice of a format is a question of what it can say, and of
+# Names of fields compress away; random ids, up to 32 bytes a span, don't. So the choice of a format is a question of what it can say, and of
 # who can read it, and hardly one of bytes, as long as you switch compression on.
 #
 # **What to remember.** Units, ids and types are what conversions break, and no receiver notices. Keep integers. Put
