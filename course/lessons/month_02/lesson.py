@@ -154,8 +154,8 @@ def formats_to_jaeger(spans: list[dict]) -> str:
 
 def formats_jaeger_span(span: dict, process: dict[str, str]) -> dict:
     tags = [
-        {"key": key, "type": FORMATS_JAEGER_TYPES[type(value)], "value": value}
-        for key, value in span["attributes"].items()
+        {"key": name, "type": FORMATS_JAEGER_TYPES[type(content)], "value": content}
+        for name, content in span["attributes"].items()
     ]
     if span["status"] == "ERROR":
         tags.append({"key": "error", "type": "bool", "value": True})
@@ -272,9 +272,9 @@ def formats_to_hec(lines: list[dict]) -> str:
     """Write log lines as events of Splunk's HTTP Event Collector."""
     events = []
     for line in lines:
-        seconds, rest = divmod(line["time_ns"], 10**9)
+        whole, nanos = divmod(line["time_ns"], 1_000_000_000)
         envelope = {
-            "time": f"{seconds}.{rest:09d}",  # as text: a double would lose the nanoseconds
+            "time": f"{whole}.{nanos:09d}",  # as text: a double would lose the nanoseconds
             "host": line["service"],
             "sourcetype": "shop:log",
             "event": line["message"],
@@ -719,7 +719,7 @@ def to_zipkin(spans: list[dict]) -> str:
         }
         if span["status"] != "UNSET":
             tags["otel.status_code"] = span["status"]
-        if span["status"] == "ERROR":
+        if tags.get("otel.status_code") == "ERROR":
             tags["error"] = ""
         one = {
             "traceId": span["trace_id"],

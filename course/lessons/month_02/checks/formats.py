@@ -366,20 +366,24 @@ def _logged(rng: np.random.Generator, service: str, slow_ms: int) -> Records:
     near = [service, service, service, f"{service}-v2", str(rng.choice(_WORDS))]
     limit = float(slow_ms)
     found = []
-    for _ in range(260):
+    for number in range(260):
+        asked_for = number < 4  # so that no query is right by finding nothing
         trace = _hex(rng, 32) if rng.random() < 0.7 else ""
         duration = rng.choice([limit, limit + 0.5, limit * 3, limit / 2, limit - 0.5, math.nan])
+        if asked_for:
+            duration = limit * 2
+        phrase = "timed out" if asked_for else rng.choice(_PHRASES)
         found.append(
             {
-                "time_ns": end - _odd(rng, 2 * _WINDOW),
-                "service": str(rng.choice(near)),
-                "level": str(rng.choice(_LEVELS, p=[0.2, 0.3, 0.5])),
-                "message": f"{_text(rng, awkward=False)} {rng.choice(_PHRASES)} after "
-                f"{rng.integers(9)}",
+                "time_ns": end - _odd(rng, (1 if asked_for else 2) * _WINDOW),
+                "service": service if asked_for else str(rng.choice(near)),
+                "level": "ERROR" if asked_for else str(rng.choice(_LEVELS, p=[0.2, 0.3, 0.5])),
+                "message": f"{_text(rng, awkward=False)} {phrase} after {rng.integers(9)}",
                 "trace_id": trace,
                 "duration_ms": None if math.isnan(duration) else float(duration),
             }
         )
+    rng.shuffle(found)
     return found
 
 
@@ -438,14 +442,15 @@ def _traceql(query: str, rng: np.random.Generator, service: str, slow_ms: int) -
     limit = slow_ms * 10**6
     others = [word for word in _WORDS if word not in ("checkout", service)]
     for _ in range(40):
-        trace, parent, below = _hex(rng, 32), "", False
+        trace, parent = _hex(rng, 32), ""
+        by_id: dict[str, Any] = {}
         order = ["checkout", service, *rng.choice(others, 2), f"{service}-v2", service]
         if rng.random() < 0.25:
             order.remove("checkout")
         for name in rng.permutation(order):
             status = str(rng.choice(["OK", "ERROR", "ERROR", "UNSET"]))
             duration = int(rng.choice([limit, limit + 1000, 2 * limit, limit // 2, limit * 5]))
-            span = {
+            span: dict[str, Any] = {
                 "trace_id": trace,
                 "span_id": _hex(rng, 16),
                 "parent_span_id": parent,
@@ -459,20 +464,18 @@ def _traceql(query: str, rng: np.random.Generator, service: str, slow_ms: int) -
             span["start_ns"] = _moment(rng)
             span["end_ns"] = span["start_ns"] + duration
             spans.append(span)
-            if name == service and status == "ERROR" and duration > limit and below:
+            slow_failure = name == service and status == "ERROR" and duration > limit
+            if slow_failure and _below_checkout(by_id, parent):
                 expected.add(span["span_id"])
-            below = below or name == "checkout"
-            parent = str(span["span_id"]) if rng.random() < 0.9 else parent
-            below = below and parent != ""
-            if parent != span["span_id"]:
-                below = _below(spans, parent)
+            by_id[span["span_id"]] = span
+            if rng.random() < 0.9:
+                parent = str(span["span_id"])
     rng.shuffle(spans)
     return _hits(set(ask.traceql(query, spans)), expected, "spans")
 
 
-def _below(spans: Records, place: str) -> bool:
+def _below_checkout(by_id: dict[str, Any], place: str) -> bool:
     """Whether a span of checkout is at a place or above it."""
-    by_id = {span["span_id"]: span for span in spans}
     while place in by_id:
         if by_id[place]["service"] == "checkout":
             return True
@@ -543,7 +546,7 @@ def check_formats(student: Student, hidden: Hidden) -> list[Case]:
     for function, make, judge in _CONVERTERS:
         extra = (f"logs-{rng.choice(_WORDS)}",) if function == "to_bulk" else ()
         ordinary = (extra, make(rng, awkward=False))
-        rest = (extra, make(rng, awkward=True), [])
+        rest: tuple[Any, ...] = (extra, make(rng, awkward=True), [])
         for name, records in (("ordinary records", ordinary), ("the rest", rest)):
             named = f"{function}: {name}"
             cases.append(tried(_body, student, named, function, judge, records, weight=0.6))
