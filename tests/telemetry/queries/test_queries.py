@@ -79,7 +79,7 @@ SPANS = [
     _span("a", "", "gateway", ms=900),
     _span("b", "a", "checkout", "ERROR", ms=800, code=503),
     _span("c", "b", "payment", "ERROR", ms=700, code=503, retry=True),
-    _span("d", "c", "bank", "ERROR", ms=500, service="x"),
+    _span("d", "c", "bank", "ERROR", ms=500),
     _span("e", "a", "payment", ms=501, code=200, retry=False),
 ]
 
