@@ -29,33 +29,39 @@ plots.use_style()
 # %% [markdown]
 # ## The same measurements in nine formats
 #
-# In April the shop's platform team put a second trace store beside the first, to compare them for a week. On
-# day one the dashboards disagreed by a factor of a thousand: the new exporter wrote milliseconds into a field of
+# In April the shop's platform team put a second trace store beside the first, to compare them for a week. On day
+# one the dashboards disagreed by a factor of a thousand: the new exporter wrote milliseconds into a field of
 # microseconds. The store took every span. It could not know better: **a wrong unit is valid JSON**. Two more
-# faults came out in the same week: every fifth batch of logs lost its last line, since it lacked a final newline, and the
-# log store slowed to a crawl, since somebody had made the trace id a label.
+# faults came out in the same week: a batch of logs was refused as a whole whenever its last newline was missing,
+# and the log store slowed to a crawl, since somebody had made the trace id a label.
 #
 # Telemetry is written once and read for years, by tools that come and go. Whoever runs AIOps moves it between
-# them, and feeds models with what arrives. So this section puts one span, one log line and one metric point side by side in
-# the formats of nine receivers, says what each of them can't say, and then asks the same questions in seven languages.
+# them, and feeds models with what arrives. So this section puts one span, one log line and one metric point side
+# by side in the formats of nine receivers, says what each of them can't say, and then asks the same questions in
+# seven languages.
 #
-# | signal | format | goes to | time | says |
+# | signal | format | goes to | time | can't say |
 # |---|---|---|---|---|
-# | span | **OTLP/JSON** (OpenTelemetry Protocol 1.x) | Tempo, Jaeger 2, any Collector: `/v1/traces` | ns, as text | everything below |
-# | span | **Zipkin v2** (zipkin-api 1.0.0) | Zipkin: `/api/v2/spans` | µs, number | no types, no status, no fraction of a µs |
-# | span | **Jaeger JSON** (`internal/uimodel`) | what Jaeger's query service answers and its page uploads | µs, number | types, but status only as a tag |
-# | line | **Loki push** (Loki 3.x) | `/loki/api/v1/push` | ns, as text | text and labels, no numbers |
-# | line | **`_bulk`** (Elasticsearch 8.x) | `/_bulk` | as the mapping says | any JSON document; every field is indexed |
-# | line | **HEC** (Splunk Enterprise 9.x) | `/services/collector/event` | **seconds**, decimal | any event, and flat fields |
-# | point | **Datadog series v2** | `/api/v2/series` | **whole seconds** | count, rate, gauge; tags of text |
-# | point | **New Relic Metric API** | `/metric/v1` | **ms** | count, gauge, summary; a block of what is common |
-# | point | **Dynatrace lines** | `/api/v2/metrics/ingest` | **ms** | gauge, count as a delta; one line a point |
+# | span | **OTLP/JSON** (OpenTelemetry Protocol 1.x) | Tempo, Jaeger, any Collector: `/v1/traces` | ns, as text | hardly anything: the others translate from it |
+# | span | **Zipkin v2** (zipkin-api 1.0.0) | Zipkin: `/api/v2/spans` | µs, number | types, a status, parts of a µs |
+# | span | **Jaeger JSON** (`internal/uimodel`) | what Jaeger's query service answers | µs, number | a status but as a tag, parts of a µs |
+# | line | **Loki push** (Loki 3.x) | `/loki/api/v1/push` | ns, as text | numbers: all is text |
+# | line | **`_bulk`** (Elasticsearch 8.x) | `/_bulk` | as the mapping says | a field with two types |
+# | line | **HEC** (Splunk Enterprise 9.x) | `/services/collector/event` | **seconds**, decimal | fields within fields |
+# | point | **Datadog series v2** | `/api/v2/series` | **whole seconds** | parts of a second, types of tags |
+# | point | **New Relic Metric API** | `/metric/v1` | **ms** | counters that only grow |
+# | point | **Dynatrace lines** | `/api/v2/metrics/ingest` | **ms** | counters that only grow, empty values |
 #
-# `course.telemetry.wire` has a strict reader for each of them. It takes the body of a request as text, refuses what
-# the receiver would refuse, and gives back plain dicts. The course's tests hold the readers against the official models and
-# clients: Protobuf's own parser for OTLP, datadog-api-client, dynatrace-metric-utils, newrelic-telemetry-sdk, the
-# bulk writer of elasticsearch-py, py-zipkin. For Jaeger, Loki and HEC there is no such model for Python; their
-# readers follow the documentation. None of them writes: writing is your part.
+# The last column but one is where most conversions fail. New Relic and Dynatrace (and Datadog) want a count as
+# its *increase* in an interval, not a counter as Prometheus has it: who sends the counter itself adds it up again
+# and again.
+#
+# `course.telemetry.wire` has a strict reader for each of them. It takes the body of a request as text, refuses
+# what the receiver would refuse, and gives back plain dicts. The course's tests hold the readers against the
+# official models and clients: Protobuf's own parser for OTLP, datadog-api-client, dynatrace-metric-utils,
+# newrelic-telemetry-sdk, the bulk writer of elasticsearch-py, py-zipkin. For Jaeger, Loki and HEC there is no
+# such model for Python; their readers follow the documentation. None of them writes: writing is your part. Of the
+# nine you will write five, those whose traps differ most; the other four are written out below.
 #
 # One measurement of each kind, as a program holds them in memory. Times and durations are whole nanoseconds.
 
@@ -80,14 +86,17 @@ formats_point = {
 # %% [markdown]
 # ### One span
 #
-# **OTLP/JSON.** A request holds *resources* (who sends), below them *scopes* (which library measured), below them spans.
-# It is Protobuf's JSON mapping with its own rules (OpenTelemetry Protocol specification 1.x, "JSON Protobuf Encoding"):
+# **OTLP/JSON.** A request holds *resources* (who sends), below them *scopes* (which library measured), below them
+# spans. It is Protobuf's JSON mapping with its own rules (OpenTelemetry Protocol specification 1.x, "JSON
+# Protobuf Encoding"):
 #
 # - trace and span ids are **hexadecimal**; Protobuf's own mapping would write bytes as base64;
 # - 64-bit integers are **decimal strings**: a double, which is all that many JSON parsers have, holds 53 bits,
 #   and nanoseconds since 1970 need 61;
-# - enums are **numbers**: kind 1 internal, 2 server, 3 client, 4 producer, 5 consumer; status 0 unset, 1 ok, 2 error;
-# - an attribute names its type: `stringValue`, `boolValue`, `intValue`, `doubleValue`; an `intValue` has 64 bits, too;
+# - enums are **numbers**: kind 1 internal, 2 server, 3 client, 4 producer, 5 consumer; status 0 unset, 1 ok, 2
+#   error;
+# - an attribute names its type: `stringValue`, `boolValue`, `intValue`, `doubleValue`; an `intValue` has 64 bits,
+#   too;
 # - what has its default may be left out: a root has no `parentSpanId` (or an empty one).
 
 # %%
@@ -108,11 +117,13 @@ formats_as_otlp = """
 print(*wire.read_otlp(formats_as_otlp)[0].items(), sep="\n")
 
 # %% [markdown]
-# **Zipkin v2.** A plain list of spans. Times are whole microseconds, as numbers. A duration is at least 1, since 0 would
-# mean "unknown". Who sends is the `localEndpoint`. Names of services and spans are kept in lower case. Tags are text, whatever they
-# were before. There is no status: by OpenTelemetry's mapping it becomes the tag `otel.status_code`, `OK` or `ERROR` (none where it is unset),
-# and an error has the tag `error` as well, with the description of what went wrong, here none. An internal span has no kind. (The specification
-# deprecates its Zipkin exporters, with removal from December 2026 on: new code sends OTLP and leaves the translation to a Collector.)
+# **Zipkin v2.** A plain list of spans. Times are whole microseconds, as numbers. A duration is at least 1, since
+# 0 would mean "unknown". Who sends is the `localEndpoint`. Names of services and spans are kept in lower case.
+# Tags are text, whatever they were before. There is no status: by OpenTelemetry's mapping it becomes the tag
+# `otel.status_code`, `OK` or `ERROR` (none where it is unset), and an error has the tag `error` as well, with the
+# description of what went wrong, here none. An internal span has no kind. (OpenTelemetry's specification
+# deprecates this mapping and announces its removal for December 2026: new code sends OTLP and leaves the
+# translation to a Collector.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -127,8 +138,9 @@ formats_as_zipkin = """
 print(*wire.read_zipkin(formats_as_zipkin)[0].items(), sep="\n")
 
 # %% [markdown]
-# **Jaeger.** Here is the whole converter. Two things are special: the parent is one of a span's `references`, of type
-# `CHILD_OF`, and spans name their sender by a key of the trace's table of `processes`. Tags carry their type beside them.
+# **Jaeger.** Here is the whole converter. Two things are special: the parent is one of a span's `references`, of
+# type `CHILD_OF`, and spans name their sender by a key of the trace's table of `processes`. Tags carry their type
+# beside them.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -180,7 +192,7 @@ print(json.dumps(json.loads(formats_as_jaeger)["data"][0]["spans"][0], indent=1)
 print(wire.read_jaeger(formats_as_jaeger)[0]["tags"])
 
 # %% [markdown]
-# Does a microsecond more or less matter? Look at the two caches of the shop during a bad quarter of an hour:
+# Does a microsecond more or less matter? Look at three services of the shop during a bad quarter of an hour:
 # the payment provider fails from 03:15 on.
 
 # %%
@@ -224,21 +236,22 @@ print(
 )
 
 # %% [markdown]
-# Cut to whole milliseconds, most of these calls last nothing, and the mean falls to a quarter. A format's unit is a
-# limit on what you can measure, and a conversion that goes through floating-point seconds is a second one: a
+# Cut to whole milliseconds, most of these calls last nothing, and the mean falls to a quarter. A format's unit is
+# a limit on what you can measure, and a conversion that goes through floating-point seconds is a second one: a
 # double keeps about 16 digits, and nanoseconds since 1970 have 19. Keep integers, and divide integers.
 #
 # ### One log line
 #
 # **Loki** sorts lines into *streams*. A stream is one set of **labels**; only labels are indexed, the text is
-# compressed and read through at query time. Lines are `[time, text]`, or `[time, text, {...}]` with **structured metadata**: pairs of
-# text that travel with the line, can be filtered by and are not indexed. Labels name what has few values, such as a
-# service or a level. A trace id goes into the metadata.
+# compressed and read through at query time. Lines are `[time, text]`, or `[time, text, {...}]` with **structured
+# metadata**: pairs of text that travel with the line, can be filtered by and are not indexed. Labels name what
+# has few values, such as a service or a level. A trace id goes into the metadata.
 #
-# **`_bulk`** is *newline-delimited JSON*: a line with an action, a line with the document, and so on, and a newline
-# at the very end. The body as a whole is no JSON document. A data stream, Elasticsearch's kind of index for logs, takes only the
-# action `create`, and wants a field `@timestamp`. Field names follow the Elastic Common Schema: `service.name`, `log.level`,
-# `message`, `trace.id`. Elasticsearch indexes every field, so it finds anything, and pays for it when it writes and stores.
+# **`_bulk`** is *newline-delimited JSON*: a line with an action, a line with the document, and so on, and a
+# newline at the very end. The body as a whole is no JSON document. A data stream, Elasticsearch's kind of index
+# for logs, takes only the action `create`, and wants a field `@timestamp`. Field names follow the Elastic Common
+# Schema: `service.name`, `log.level`, `message`, `trace.id`. By default Elasticsearch indexes every field, so it
+# finds anything, and pays for it when it writes and stores.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -259,10 +272,11 @@ formats_as_bulk = (
 print(wire.read_bulk(formats_as_bulk)[0])
 
 # %% [markdown]
-# **Splunk's HTTP Event Collector** takes envelopes, one after the other: JSON objects with *nothing* between them, no
-# list and no commas. `time` is in **seconds** since 1970; `event` is the text or any JSON; `fields` are indexed with it and are flat.
-# Host, source and sourcetype choose how Splunk parses what it gets. Splunk splits the raw text into words when it writes
-# and finds most fields when it *reads*: what you forgot to parse can still be asked for, at the price of slower searches.
+# **Splunk's HTTP Event Collector** takes envelopes, one after the other: JSON objects with *nothing* between
+# them, no list and no commas. `time` is in **seconds** since 1970; `event` is the text or any JSON; `fields` are
+# indexed with it and are flat. Host, source and sourcetype choose how Splunk parses what it gets. Splunk splits
+# the raw text into words when it writes and finds most fields when it *reads*: what you forgot to parse can still
+# be asked for, at the price of slower searches.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -314,17 +328,18 @@ ax.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Each stream has an entry in the index and an open chunk in memory, written when it is full or old. With the trace id
-# as a label most lines are a stream of their own: nothing compresses, and the index outgrows the text. The same holds
-# for Prometheus (a series), Datadog (a custom metric, billed) and Dynatrace (a metric's dimensions): **cardinality is
-# the number of different label sets, and you pay for it.** Ids belong where they are not indexed one by one: in structured
-# metadata, in spans, in exemplars.
+# Each stream has an entry in the index and an open chunk in memory, written when it is full or old. With the
+# trace id as a label most lines are a stream of their own: nothing compresses, and the index outgrows the text.
+# The same holds for Prometheus (a series), Datadog (a custom metric, billed) and Dynatrace (a metric's
+# dimensions): **cardinality is the number of different label sets, and you pay for it.** Ids belong where they
+# are not indexed one by one: in structured metadata, in spans, in exemplars.
 #
 # ### One metric point
 #
-# **Datadog** wants series: a metric, tags such as `service:payment`, and points of whole seconds and values. The type is a number: 1
-# count, 2 rate, 3 gauge. A count is the increase over `interval` seconds. **New Relic** wants blocks of `common` and `metrics`;
-# what stands in `common` holds for all of them. A count needs `interval.ms`, and its `timestamp` is the *beginning* of the interval, in milliseconds.
+# **Datadog** wants series: a metric, tags such as `service:payment`, and points of whole seconds and values. The
+# type is a number: 1 count, 2 rate, 3 gauge. A count is the increase over `interval` seconds. **New Relic** wants
+# blocks of `common` and `metrics`; what stands in `common` holds for all of them. A count needs `interval.ms`,
+# and its `timestamp` is the *beginning* of the interval, in milliseconds.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -369,10 +384,10 @@ print(wire.read_datadog(formats_to_datadog([formats_point]))[0])
 print(wire.read_newrelic(formats_to_newrelic([formats_point]))[0])
 
 # %% [markdown]
-# **Dynatrace** takes lines of text: a metric key, dimensions, a payload, milliseconds since 1970. A count is written as its
-# increase, `count,delta=97`, a gauge as `gauge,97`. Keys of dimensions are lower case and hold letters, digits, `_`, `-`, `:`
-# and dots. Values stand in double quotes; in them a quote and a backslash get a backslash before them. Neither `NaN` nor infinity is a value, and
-# no dimension may be empty.
+# **Dynatrace** takes lines of text: a metric key, dimensions, a payload, milliseconds since 1970. A count is
+# written as its increase, `count,delta=97`, a gauge as `gauge,97`. Keys of dimensions are lower case and hold
+# letters, digits, `_`, `-`, `:` and dots. Values stand in double quotes; in them a quote and a backslash get a
+# backslash before them. Neither `NaN` nor infinity is a value, and no dimension may be empty.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -384,9 +399,9 @@ except wire.FormatError as error:
     print(error)
 
 # %% [markdown]
-# The type is not decoration. It tells the receiver how to put points together when it zooms out: counts are added,
-# gauges averaged. Here are the minutes of `payment`, sent once as a count and once, by mistake, as a gauge,
-# rolled up to ten minutes.
+# The type is not decoration. It tells the receiver how to put points together when it zooms out: counts are
+# added, gauges averaged. Here are the minutes of `payment`, sent once as a count and once, by mistake, as a
+# gauge, rolled up to ten minutes.
 
 # %%
 formats_requests = (60 * formats_recording.service("payment")["request_rate"]).round()
@@ -414,9 +429,9 @@ plt.show()
 print(formats_rolled.round(1).to_string())
 
 # %% [markdown]
-# How do the four vendors take the same data? All of them have an agent that finds and sends it by itself, an API for those who
-# send it themselves, and, by now, an endpoint for OTLP. Instrument with OpenTelemetry, and a change of vendor is a change of
-# the Collector's configuration.
+# How do the four vendors take the same data? All of them have an agent that finds and sends it by itself, an API
+# for those who send it themselves, and, by now, an endpoint for OTLP. Instrument with OpenTelemetry, and a change
+# of vendor is a change of the Collector's configuration.
 #
 # | vendor | own API | login | a unit to mind |
 # |---|---|---|---|
@@ -430,22 +445,29 @@ print(formats_rolled.round(1).to_string())
 # A query language shows what its store was built for.
 #
 # - **Prometheus** (PromQL) stores numbers by label set. It answers *how much*, and never *which request*.
-# - **Loki** (LogQL) picks streams by labels and reads through their text, so a query begins with a selector in braces and goes on like `grep`. Put a range
-#   behind it, and lines become numbers: `count_over_time({...} [5m])`. Labels and structured metadata both stay on the result, so a count
-#   without `sum` has one series for every trace id.
-# - **ELK** (Lucene syntax in Kibana and `query_string`) has an index from each word to the documents that hold it. A query is a filter;
-#   numbers come from aggregations beside it. A *text* field (`message`) was split into lower-case words: `message:"timed out"` in quotes
-#   wants them side by side, without quotes it wants one of them. A *keyword* field (`service.name`, `log.level`, `trace.id`) is compared as a whole, case included.
-#   Numbers have ranges: `duration_ms:>500`, `duration_ms:[100 TO 500]`. `AND`, `OR`, `NOT` are upper case, and AND beside OR needs
-#   parentheses, since Lucene gives neither precedence. Side by side without a word between them means OR.
-# - **Tempo** (TraceQL) finds spans by conditions on one span in braces: `resource.service.name` (who), `span.…` (attributes), `name`, `duration`, `kind = server` and `status = error`
-#   (words without quotes). Between braces stands structure: `{ a } >> { b }` finds the spans of b that have one of a anywhere above them, `>` directly above.
+# - **Loki** (LogQL) picks streams by labels and reads through their text, so a query begins with a selector in
+#   braces and goes on like `grep`. Put a range behind it, and lines become numbers: `count_over_time({...}
+#   [5m])`. Labels and structured metadata both stay on the result, so a count without `sum` has one series for
+#   every trace id.
+# - **ELK** (Lucene syntax in Kibana and `query_string`) has an index from each word to the documents that hold
+#   it. A query is a filter; numbers come from aggregations beside it. A *text* field (`message`) was split into
+#   lower-case words: `message:"timed out"` in quotes wants them side by side in this order, `message:(timed out)`
+#   wants one of them. A *keyword* field (`service.name`, `log.level`, `trace.id`) is compared as a whole, case
+#   included. Numbers have ranges: `duration_ms:>500`, `duration_ms:[100 TO 500]`. `AND`, `OR`, `NOT` are upper
+#   case, and AND beside OR needs parentheses, since Lucene gives neither precedence. Side by side without a word
+#   between them means OR. (Kibana's default language, KQL, is another one: switch it to Lucene.)
+# - **Tempo** (TraceQL) finds spans by conditions on one span in braces: `resource.service.name` (who), `span.…`
+#   (attributes), `name`, `duration > 500ms` (no space before the unit), `kind = server` and `status = error`
+#   (words without quotes). Between braces stands structure: `{ a } >> { b }` finds the spans of b that have one of a anywhere above them, `>` directly
+#   above.
 # - **Splunk** (SPL) begins with a search over words and goes on through a pipe: `stats`, `eval`, `timechart`.
-# - **New Relic** (NRQL) looks like SQL over events; `FACET` groups (there is no `GROUP BY`), `TIMESERIES` makes a line, `percentage(count(*), WHERE ...)` makes a share.
-# - **Dynatrace** (DQL) is a pipe as well: `fetch`, `filter`, `summarize`; equality is `==`, and a duration has a unit, `500ms`.
+# - **New Relic** (NRQL) looks like SQL over events; `FACET` groups (there is no `GROUP BY`), `TIMESERIES` makes a
+#   line, `percentage(count(*), WHERE ...)` makes a share.
+# - **Dynatrace** (DQL) is a pipe as well: `fetch`, `filter`, `summarize`; equality is `==`, and a duration has a
+#   unit, `500ms`.
 #
-# Three questions: **A**, the share of `payment`'s requests that failed, over five minutes; **B**, its ERROR lines about a time-out; **C**, its
-# spans that took longer than 500 ms.
+# Three questions: **A**, the share of `payment`'s requests that failed, over five minutes; **B**, its ERROR lines
+# about a time-out; **C**, its spans that took longer than 500 ms.
 #
 # | | A: a share | B: lines | C: spans |
 # |---|---|---|---|
@@ -457,9 +479,19 @@ print(formats_rolled.round(1).to_string())
 # | **NRQL** | `SELECT percentage(count(*), WHERE http.statusCode >= 500) FROM Transaction WHERE appName = 'payment' SINCE 5 minutes ago` | `SELECT * FROM Log WHERE service.name = 'payment' AND level = 'ERROR' AND message LIKE '%timed out%'` | `SELECT trace.id FROM Span WHERE service.name = 'payment' AND duration.ms > 500` |
 # | **DQL** | `fetch spans, from:now()-5m \| filter service.name == "payment" \| summarize total = count(), failed = countIf(http.response.status_code >= 500)` | `fetch logs \| filter service.name == "payment" and loglevel == "ERROR" and contains(content, "timed out")` | `fetch spans \| filter service.name == "payment" and duration > 500ms` |
 #
-# (In a table cell `\|` stands for `|`.) Four of the languages run here, through `course.telemetry.queries`: PromQL and Lucene by
-# an embedded evaluator and the parser luqum, LogQL and TraceQL in a subset that agrees with Grafana's own grammars on some hundreds of
-# recorded queries. The next cell brings the bad quarter of an hour into the shapes that they read.
+# (In a table cell `\|` stands for `|`.) Four of the languages run here, through `course.telemetry.queries`:
+#
+# - PromQL by the course's evaluator, as month 3 uses it for alerts;
+# - Lucene, parsed by luqum: all of the above, wildcards and `_exists_:field`; no regular expressions and no fuzzy
+#   words;
+# - LogQL, a subset: selectors; the line filters `|=`, `!=`, `|~`, `!~`; label filters such as `| level="ERROR"`
+#   or `| duration_ms > 500`, joined by `and`, `or` and commas; `count_over_time`, `rate`; `sum`, `min`, `max`,
+#   `avg`, `count` with `by` or `without`;
+# - TraceQL, a subset: conditions with `&&`, `||`, `!( )`, and the four arrows `>`, `>>`, `<`, `<<` between
+#   braces.
+#
+# What a tool's own grammar refuses is refused here: the tests compare the two subsets with Grafana's grammars on
+# 434 queries. The next cell brings the bad quarter of an hour into the shapes that the languages read.
 
 # %%
 formats_loki_streams = [
@@ -575,50 +607,60 @@ plt.show()
 print(formats_answers.iloc[::5].round(1).to_string())
 
 # %% [markdown]
-# The first two agree but for the extrapolation of `increase`, since the shop writes one line for every failure. The
-# third counts one request in twenty and multiplies: right on average, rough at any minute.
+# The first two agree but for the extrapolation of `increase`, since the shop writes one line for every failure.
+# The third counts one request in twenty and multiplies: right on average, rough at any minute.
 #
-# ### Exercise · One measurement, five formats, four languages (10 points)
+# ### Exercise 6 · One measurement, five formats, four languages (10 points)
 #
 # **Write** five converters and two functions that return queries. `json` is imported.
 #
-# The inputs are lists of dicts like `formats_span`, `formats_line` and `formats_point` above: the same keys, times and
-# durations as whole nanoseconds (`int`). A list may be empty; its items are in any order. Text may hold quotes, backslashes, line breaks and letters that aren't ASCII.
+# The inputs are lists of dicts like `formats_span`, `formats_line` and `formats_point` above: the same keys,
+# times and durations as whole nanoseconds (`int`). A list may be empty; its items are in any order. Text may hold
+# quotes, backslashes, line breaks and letters that aren't ASCII.
 #
 # `to_otlp(spans) -> str`, a body for `/v1/traces`:
 # - one entry in `resourceSpans` for every service, whose resource has the one attribute `service.name`;
 # - ids in hexadecimal; a root's `parent_span_id` is `""`, and its `parentSpanId` is left out or empty;
-# - `kind` is one of INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER; `status` one of UNSET, OK, ERROR. UNSET is left out or 0;
-# - the end is start plus duration; each attribute has the type of its Python value: `str`, `bool`, `int` or `float`.
+# - `kind` is one of INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER; `status` one of UNSET, OK, ERROR. UNSET is left
+#   out or 0;
+# - the end is start plus duration; each attribute has the type of its Python value: `str`, `bool`, `int` or
+#   `float`.
 #
 # `to_zipkin(spans) -> str`, a body for `/api/v2/spans`:
 # - a root has no `parentId`, an INTERNAL span no `kind`; span and service names in lower case;
-# - `timestamp` and `duration` are `start_ns` and `duration_ns` in whole microseconds, the rest cut off; a `duration` of 0 becomes 1;
-# - attributes become tags: `true` and `false` for a `bool`, else what `str()` gives, case kept. The status becomes tags as in the section above.
+# - `timestamp` and `duration` are `start_ns` and `duration_ns` in whole microseconds, the rest cut off; a
+#   `duration` of 0 becomes 1;
+# - attributes become tags: `true` and `false` for a `bool`, else what `str()` gives; keys and values keep
+#   their case. The status becomes tags as in the section above.
 #
 # `to_loki(lines) -> str`, a push body:
-# - the labels `service_name` and `level`, no others; one stream for each pair of them; in a stream the lines in order of time;
-# - structured metadata `trace_id`, left out where it is `""`, and `duration_ms` as `str()` gives it, left out where it is `None`.
+# - the labels `service_name` and `level`, no others; one stream for each pair of them; in a stream the lines in
+#   order of time;
+# - structured metadata `trace_id`, left out where it is `""`, and `duration_ms` as `str()` gives it, left out
+#   where it is `None`.
 #
 # `to_bulk(lines, index) -> str`, for a data stream named `index`:
 # - a `create` action naming `_index`, then the document; documents in the order of the input; no lines give `""`;
-# - the fields `@timestamp` (UTC, with nine decimals and a `Z`, as above), `service.name`, `log.level`, `message`, and `trace.id` and `duration_ms`
-#   (a number), left out where they are `""` and `None`.
+# - the fields `@timestamp` (UTC, with nine decimals and a `Z`, as above), `service.name`, `log.level`, `message`,
+#   and `trace.id` and `duration_ms` (a number), left out where they are `""` and `None`.
 #
 # `to_dynatrace(points) -> str`, one line a point in any order:
-# - `type` is `"gauge"` or `"count"`; the time in whole milliseconds, the rest cut off; a point whose value is not finite has no line;
-# - keys of dimensions in lower case, and every character other than `a`-`z`, `0`-`9`, `_`, `-`, `:` and `.` becomes one `_`;
-#   a dimension whose value is `""` is left out. No dimension holds a line break.
+# - `type` is `"gauge"` or `"count"`; the time in whole milliseconds, the rest cut off; a point whose value is not
+#   finite has no line;
+# - keys of dimensions in lower case, and every character other than `a`-`z`, `0`-`9`, `_`, `-`, `:` and `.`
+#   becomes one `_`; a dimension whose value is `""` is left out. No dimension holds a line break.
 #
-# `queries(service, slow_ms) -> dict[str, str]`, with the keys `promql`, `logql`, `lucene`, `traceql`. The values are queries about the service
-# named `service` that answer:
-# - `promql`: the share of its requests that failed over the last five minutes, all instances together: one series, any labels. The counter is
-#   `http_requests_total{service, instance, status}`; a status from 500 to 599 is a failure;
-# - `logql`: the number of its ERROR lines over the last five minutes that contain `timed out` (in lower case), all streams and traces together: one
-#   series, any labels. Labels and metadata are those of `to_loki`;
-# - `lucene`: its documents of level ERROR or WARN with the words `timed out` side by side in the message, that took more than `slow_ms`
-#   milliseconds. Fields are those of `to_bulk`;
-# - `traceql`: its spans that failed (status error), took longer than `slow_ms` milliseconds and lie, at any depth, below a span of `checkout`.
+# `queries(service, slow_ms) -> dict[str, str]`, with the keys `promql`, `logql`, `lucene`, `traceql`. The values
+# are queries about the service named `service` that answer:
+# - `promql`: the share of its requests that failed over the last five minutes, all instances together: one
+#   series, any labels. The counter is `http_requests_total{service, instance, status}`; a status from 500 to 599
+#   is a failure;
+# - `logql`: the number of its ERROR lines over the last five minutes that contain `timed out` (in lower case),
+#   all streams and traces together: one series, any labels. Labels and metadata are those of `to_loki`;
+# - `lucene`: its documents of level ERROR or WARN with the words `timed out` side by side in the message, that
+#   took more than `slow_ms` milliseconds. Fields are those of `to_bulk`;
+# - `traceql`: its spans that failed (status error), took longer than `slow_ms` milliseconds and lie, at any
+#   depth, below a span of `checkout`.
 #
 # A service's name holds lower-case letters, digits and hyphens; `slow_ms` is a positive `int`.
 #
@@ -655,15 +697,17 @@ print(formats_answers.iloc[::5].round(1).to_string())
 #   - c: `fetch spans | filter service.name == "payment" | summarize duration > 500ms`
 #   - d: `fetch spans WHERE service.name = 'payment' AND duration > 500ms`
 #
-# **Right** means: the strict readers of `course.telemetry.wire` take the body, and what they give is, value by value, what was put in; keys and spaces
-# are yours. A query runs in `course.telemetry.queries` and finds exactly what it should on unseen telemetry.
+# **Right** means: the strict readers of `course.telemetry.wire` take the body, and what they give is, value by
+# value, what was put in; keys and spaces are yours. A query runs in `course.telemetry.queries` and finds exactly
+# what it should on unseen telemetry.
 #
-# **Example:** for the three measurements above the bodies are `formats_as_otlp`, `formats_as_zipkin`, `formats_as_loki`, `formats_as_bulk` (with
-# `index` `"logs-shop"`) and `formats_as_dynatrace`.
+# **Example:** for the three measurements above the bodies are `formats_as_otlp`, `formats_as_zipkin`,
+# `formats_as_loki`, `formats_as_bulk` (with `index` `"logs-shop"`) and `formats_as_dynatrace`.
 #
-# **Scored:** each converter 1.2 points: 0.6 for a body of ordinary records, 0.6 for one of the rest (roots, empty and missing values, odd characters, very
-# short spans, mixed types); an empty list must be right for the latter. Each of the four queries 0.75 points, on two
-# unseen data sets. The choices 1 point for six right, 0.25 less for each that is wrong. 5 s a call.
+# **Scored:** each converter 1.2 points: 0.6 for a body of ordinary records, 0.6 for one of the rest (roots, empty
+# and missing values, odd characters, very short spans, mixed types); an empty list must be right for the latter.
+# Each of the four queries 0.75 points, on two unseen data sets. The choices 1 point for six right, 0.25 less for
+# each that is wrong. 5 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "formats", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -971,13 +1015,14 @@ ax.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Names of fields compress away; random ids, up to 32 bytes a span, don't. So the choice of a format is a question of what it can say, and of
-# who can read it, and hardly one of bytes, as long as you switch compression on.
+# Names of fields compress away; random ids, up to 32 bytes a span, don't. So the choice of a format is a question
+# of what it can say, and of who can read it, and hardly one of bytes, as long as you switch compression on.
 #
-# **What to remember.** Units, ids and types are what conversions break, and no receiver notices. Keep integers. Put
-# what has few values into labels and what has many beside them. Test a converter by reading its output back. And send OTLP where you can
-# choose.
+# **What to remember.** Units, ids and types are what conversions break, and no receiver notices. Keep integers.
+# Put what has few values into labels and what has many beside them. Test a converter by reading its output back.
+# And send OTLP where you can choose.
 #
-# **Further reading:** OpenTelemetry Protocol specification 1.x, "JSON Protobuf Encoding"; Grafana Loki documentation 3.x, "Cardinality"; Elasticsearch reference 8.x,
-# "Bulk API"; Benjamin H. Sigelman et al., "Dapper, a large-scale distributed systems tracing infrastructure", Google technical report, 2010 (where spans, trace ids and sampling as we
-# use them come from).
+# **Further reading:** OpenTelemetry Protocol specification 1.x, "JSON Protobuf Encoding"; Grafana Loki
+# documentation 3.x, "Cardinality"; Elasticsearch reference 8.x, "Bulk API"; Benjamin H. Sigelman et al., "Dapper,
+# a large-scale distributed systems tracing infrastructure", Google technical report, 2010 (where spans, trace ids
+# and sampling as we use them come from).
