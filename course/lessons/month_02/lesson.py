@@ -199,7 +199,7 @@ print(wire.read_jaeger(formats_as_jaeger)[0]["tags"])
 formats_night = shop.Scenario(
     pd.Timestamp("2026-04-11T03:00Z"),
     minutes=40,
-    seed=7,
+    seed=9,
     faults=(shop.Fault("third_party_outage", "payment-provider", 15, 15, 0.7),),
 )
 formats_recording = shop.simulate(formats_night)
@@ -948,8 +948,8 @@ for _check_name, _check_text in [
     assert _check_read(_check_text) == [], f"{_check_name}([]) must be a body without records"
 _check_queries = queries("payment", 500)
 _check_share = ask.promql(_check_queries["promql"], formats_series, at=formats_at)
-assert len(_check_share) == 1 and abs(_check_share[0][1] - 0.5040) < 5e-4, (
-    f"promql: the share at 03:20 is 0.5040, one series; found {_check_share}"
+assert len(_check_share) == 1 and abs(_check_share[0][1] - 0.4789) < 5e-4, (
+    f"promql: the share at 03:20 is 0.4789, one series; found {_check_share}"
 )
 _check_count = ask.logql(
     _check_queries["logql"], wire.read_loki(formats_as_loki), at_ns=1775876500 * 10**9
@@ -964,8 +964,8 @@ assert _check_hits == [[0], []], (
     f"lucene: the document of formats_as_bulk took 41.002345 ms, more than 41, not 42; found {_check_hits}"
 )
 _check_found = ask.traceql(queries("payment", 500)["traceql"], formats_kept_spans)
-assert len(_check_found) == 35, (
-    f"traceql: 35 spans of formats_kept_spans match, found {len(_check_found)}"
+assert len(_check_found) == 48, (
+    f"traceql: 48 spans of formats_kept_spans match, found {len(_check_found)}"
 )
 _check_choices = vendor_queries()
 assert set(_check_choices) == {

@@ -57,7 +57,8 @@ def _text(rng: np.random.Generator, *, awkward: bool) -> str:
 
 def _spans(rng: np.random.Generator, *, awkward: bool) -> Records:
     """Two or three traces; awkward ones have roots, internal and short spans, and any type."""
-    begin, found = _moment(rng), []
+    begin = _moment(rng)
+    found: Records = []
     services = list(rng.choice(_WORDS, int(rng.integers(3, 6)), replace=False))
     if awkward:
         services[0] = f"{services[0].title()}-EU"
@@ -258,7 +259,7 @@ def _loki(body: str, lines: Records) -> str:
 
 
 def _bulk(body: str, lines: Records, index: str) -> str:
-    expected = []
+    expected: Records = []
     for line in lines:
         time = pd.Timestamp(line["time_ns"], unit="ns")
         document = {
