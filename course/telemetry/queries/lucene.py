@@ -89,7 +89,11 @@ class _Compiler:
 
     def compile(self, query: str) -> Test:
         """Return the test of a query's text."""
-        return self._node(_parse(query), self._text_fields[0] if self._text_fields else "message")
+        tree = _parse(query)
+        try:
+            return self._node(tree, self._text_fields[0] if self._text_fields else "message")
+        except RecursionError:
+            raise QueryError("Lucene: nested too deep") from None
 
     def _node(self, node: Any, field: str) -> Test:
         kind = type(node).__name__

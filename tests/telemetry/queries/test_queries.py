@@ -195,6 +195,8 @@ REFUSED = [
     ("lucene", "a:****b", "three"),
     ("lucene", "(" * 200, "nested"),
     ("lucene", 'a:"b', "Lucene"),
+    ("lucene", ":".join(["a"] * 2000), "deep"),
+    ("lucene", "a" + "^2" * 1300, "deep"),
     ("promql", "sum(rate(req[5m])", "PromQL"),
     ("promql", "req[5m]", "range vector"),
     ("promql", "'a': b\n- c", "PromQL"),
