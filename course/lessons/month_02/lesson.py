@@ -904,6 +904,10 @@ _check_spans = {s["service"]: s for s in wire.read_otlp(to_otlp([_check_root, fo
 assert _check_spans["Edge-1"]["attributes"] == {"n": 2**60 + 1, "on": False}, (
     f"to_otlp: attributes n = 2**60 + 1 and on = False came back as {_check_spans['Edge-1']['attributes']}"
 )
+_check_resources = json.loads(to_otlp([formats_span, _check_root, formats_span]))["resourceSpans"]
+assert len(_check_resources) == 2, (
+    f"to_otlp: spans of two services make two resourceSpans, found {len(_check_resources)}"
+)
 _check_spans = wire.read_zipkin(to_zipkin([_check_root]))[0]
 assert (_check_spans["duration_us"], _check_spans["kind"], _check_spans["service"]) == (
     1,
@@ -945,7 +949,9 @@ for _check_name, _check_text in [
     ("to_bulk", to_bulk([], "x")), ("to_dynatrace", to_dynatrace([])),
 ]:  # fmt: skip
     _check_read = getattr(wire, f"read_{_check_name[3:]}")
-    assert _check_read(_check_text) == [], f"{_check_name}([]) must be a body without records"
+    assert _check_read(_check_text) == [], (
+        f"{_check_name}([]) must be a body without records, found {_check_text!r}"
+    )
 _check_queries = queries("payment", 500)
 _check_share = ask.promql(_check_queries["promql"], formats_series, at=formats_at)
 assert len(_check_share) == 1 and abs(_check_share[0][1] - 0.4789) < 5e-4, (
@@ -954,7 +960,7 @@ assert len(_check_share) == 1 and abs(_check_share[0][1] - 0.4789) < 5e-4, (
 _check_count = ask.logql(
     _check_queries["logql"], wire.read_loki(formats_as_loki), at_ns=1775876500 * 10**9
 )
-assert [value for _, value in _check_count] == [1.0], (
+assert [answer[-1] for answer in _check_count] == [1.0], (
     f"logql: formats_as_loki holds one such line, so one series of 1; found {_check_count}"
 )
 _check_hits = [
