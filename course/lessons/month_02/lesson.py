@@ -543,16 +543,13 @@ formats_slow = '{ resource.service.name = "payment" && status = error && duratio
 print("spans:", len(ask.traceql(formats_slow, formats_kept_spans)))
 formats_documents = [entry["document"] for entry in wire.read_bulk(formats_as_bulk)]
 print("hits:", ask.lucene('message:"timed out" AND duration_ms:>40', formats_documents))
-for formats_bad in ("{service_name=payment}", '{ status = "error" }', "a AND b OR c"):
+for formats_run, formats_bad in [
+    (ask.logql, "{service_name=payment}"),
+    (ask.traceql, '{ status = "error" }'),
+    (ask.lucene, "a AND b OR c"),
+]:
     try:
-        run = (
-            ask.logql
-            if "_" in formats_bad
-            else ask.lucene
-            if " AND " in formats_bad
-            else ask.traceql
-        )
-        run(formats_bad, [])
+        formats_run(formats_bad, [])
     except ask.QueryError as error:
         print(error)
 
