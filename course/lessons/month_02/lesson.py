@@ -543,11 +543,12 @@ formats_slow = '{ resource.service.name = "payment" && status = error && duratio
 print("spans:", len(ask.traceql(formats_slow, formats_kept_spans)))
 formats_documents = [entry["document"] for entry in wire.read_bulk(formats_as_bulk)]
 print("hits:", ask.lucene('message:"timed out" AND duration_ms:>40', formats_documents))
-for formats_run, formats_bad in [
+formats_refused: list[tuple] = [
     (ask.logql, "{service_name=payment}"),
     (ask.traceql, '{ status = "error" }'),
     (ask.lucene, "a AND b OR c"),
-]:
+]
+for formats_run, formats_bad in formats_refused:
     try:
         formats_run(formats_bad, [])
     except ask.QueryError as error:
@@ -829,7 +830,7 @@ def to_dynatrace(points: list[dict]) -> str:
     ### BEGIN SOLUTION
     import re
 
-    lines = []
+    written = []
     for point in points:
         if not np.isfinite(point["value"]):
             continue
@@ -841,8 +842,8 @@ def to_dynatrace(points: list[dict]) -> str:
                 parts.append(f'{key}="{escaped}"')
         payload = "gauge," if point["type"] == "gauge" else "count,delta="
         milliseconds = point["time_ns"] // 10**6
-        lines.append(f"{','.join(parts)} {payload}{float(point['value'])!r} {milliseconds}")
-    return "\n".join(lines)
+        written.append(f"{','.join(parts)} {payload}{float(point['value'])!r} {milliseconds}")
+    return "\n".join(written)
     ### END SOLUTION
 
 

@@ -184,17 +184,17 @@ def read_otlp(body: str) -> list[dict[str, Any]]:
     return spans
 
 
-def _plain(span: dict[str, Any], service: str, resource: dict[str, Any]) -> dict[str, Any]:
+def _plain(found: dict[str, Any], service: str, resource: dict[str, Any]) -> dict[str, Any]:
     return {
-        "trace_id": span["traceId"].lower(),
-        "span_id": span["spanId"].lower(),
-        "parent_span_id": span.get("parentSpanId", "").lower(),
+        "trace_id": found["traceId"].lower(),
+        "span_id": found["spanId"].lower(),
+        "parent_span_id": found.get("parentSpanId", "").lower(),
         "service": service,
         "resource": resource,
-        "name": span["name"],
-        "kind": KINDS[span.get("kind", 0)],
-        "start_ns": span["startTimeUnixNano"],
-        "end_ns": span["endTimeUnixNano"],
-        "status": STATUSES[span.get("status", {}).get("code", 0)],
-        "attributes": span.get("attributes", {}),
+        "name": found["name"],
+        "kind": KINDS[found.get("kind", 0)],
+        "start_ns": found["startTimeUnixNano"],
+        "end_ns": found["endTimeUnixNano"],
+        "status": STATUSES[found.get("status", {}).get("code", 0)],
+        "attributes": found.get("attributes", {}),
     }
