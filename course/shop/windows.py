@@ -279,7 +279,7 @@ def draw_windows(per_kind: int, harmless: int, seed: int) -> list[DrawnWindow]:
     harmless : int
         Windows without a fault.
     seed : int
-        Decides place, time, lengths, severity (0.55 to 1), company and order.
+        Decides place, time, lengths, severity (0.65 to 1), company and order.
 
     Examples
     --------
@@ -303,7 +303,7 @@ def _draw(rng: np.random.Generator, kind: str) -> DrawnWindow:
     if kind:
         root = str(rng.choice(FAULTS[kind].services))
         onset = int(rng.integers(since, latest + 1))
-        severity = round(float(rng.uniform(0.55, 1.0)), 3)
+        severity = round(float(rng.uniform(0.65, 1.0)), 3)
         faults = (Fault(kind, root, onset, _MINUTES - onset, severity),)
     surges: tuple[Surge, ...] = ()
     deploys: tuple[Deploy, ...] = ()
