@@ -115,10 +115,29 @@ def insight(metrics, logs, spans, since):
     return [("log", *key) for key, count in new.most_common(5) if count >= 5]
 """
 
-_BH = """
-    level = np.maximum(y.mean(axis=0), y[len(y) // 2 :].mean(axis=0))  # ramps are still rising
-    return [("metric", *pair, score) for pair, score in zip(names, (level - middle) / noise, strict=True)]
-"""
+# What the solution returns as the scores of the metrics, and two other ways to score them.
+_SHIFT = "(level - middle) / noise, strict=True"
+_WASSERSTEIN = """
+        [
+            np.sign(new.mean() - usual) * stats.wasserstein_distance(old, new) / unit
+            for old, new, usual, unit in zip(x.T, y.T, middle, noise, strict=True)
+        ], strict=True"""
+_BENJAMINI_HOCHBERG = "_significant(x, y) * (level - middle) / noise, strict=True"
+_SIGNIFICANT = """
+def _significant(x, y, rate=0.001):
+    tests = (
+        stats.ks_2samp(old, new, alternative="greater", method="asymp")
+        for old, new in zip(x.T, y.T, strict=True)
+    )
+    p = np.array([test.pvalue for test in tests])
+    order = np.argsort(p)
+    passed = np.flatnonzero(p[order] <= rate * np.arange(1, len(p) + 1) / len(p))
+    chosen = np.zeros(len(p))
+    chosen[order[: passed[-1] + 1 if len(passed) else 0]] = 1.0
+    return chosen
+
+
+def _log_surges("""
 
 WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer(_ID, "biggest-change", "sorts by the change in the metric's own unit",
@@ -143,4 +162,12 @@ WRONG_ANSWERS: list[WrongAnswer] = [
               "noise = 1.4826 * np.median(np.abs(x - middle), axis=0) + 1e-9")),
 ]  # fmt: skip
 
-ALTERNATIVES: list[WrongAnswer] = []
+ALTERNATIVES: list[WrongAnswer] = [
+    _mistake("wasserstein", "distance of the distributions in units of noise, as lists",
+             (_SHIFT, _WASSERSTEIN), ("best.append((kind, service, name))",
+                                      "best.append([kind, service, name])"),
+             kind="alternative"),
+    _mistake("ks-benjamini-hochberg", "KS tests with a false discovery rate choose, the size ranks",
+             (_SHIFT, _BENJAMINI_HOCHBERG), ("\ndef _log_surges(", _SIGNIFICANT),
+             kind="alternative"),
+]  # fmt: skip
