@@ -14,9 +14,9 @@ from course.shop.windows import DrawnWindow, Window, acts_on, draw_windows, is_h
 
 _PER_KIND, _HARMLESS = 2, 14
 _TIMEOUT = 2.0
-# Ends of the ramps, measured on 20 secrets: the naive ranking with a tuned threshold, the reference.
-_TOP_FIVE = (0.45, 0.72)
-_FIRST = (0.34, 0.64)
+# Ends of the ramps, measured on 20 secrets: naive rankings with tuned thresholds, the reference.
+_TOP_FIVE = (0.54, 0.72)
+_FIRST = (0.42, 0.64)
 _SILENT = (0.5, 0.75)
 
 _Signals = frozenset[tuple[str, str, str]]

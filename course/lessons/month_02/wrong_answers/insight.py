@@ -55,7 +55,7 @@ def insight(metrics, logs, spans, since):
 _ABSOLUTE = _BY_SIZE.replace("SIZE", "abs(new.mean() - old.mean())").replace("THRESHOLD", "130.0")
 _RELATIVE = _BY_SIZE.replace(
     "SIZE", "abs(new.mean() - old.mean()) / (abs(old.mean()) + 1e-3)"
-).replace("THRESHOLD", "6.0")
+).replace("THRESHOLD", "250.0")
 
 _CONSTANT = """
 def insight(metrics, logs, spans, since):
