@@ -217,7 +217,8 @@ def _logs(
     for minute in range(last - first):
         outputs = dict(zip(OUTPUTS, recording.outputs[first + minute], strict=True))
         begin = 60_000.0 * minute
-        for place in np.flatnonzero(kept[minute]):
+        for failing in np.flatnonzero(kept[minute]):
+            place = int(failing)
             here = np.flatnonzero(made.failed & (made.service == place) & (made.minute == minute))
             here = here[: kept[minute, place]]
             alone = int(kept[minute, place]) - len(here)
@@ -225,14 +226,14 @@ def _logs(
             words = rng.integers(1, 2**63, size=(2, max(alone, 1)), dtype=np.uint64)
             traces = [*made.trace_id[here], *(hex_words(words[0]) + hex_words(words[1]))[:alone]]
             causes = [*made.cause[here],
-                      *draw_causes(rng, recording, first + minute, int(place), own[minute], alone)]  # fmt: skip
+                      *draw_causes(rng, recording, first + minute, place, own[minute], alone)]  # fmt: skip
             for ms, trace, cause in zip(times, traces, causes, strict=True):
                 name = failure_template(
-                    recording.scenario, first + minute, int(place), int(cause), outputs
+                    recording.scenario, first + minute, place, int(cause), outputs
                 )
-                callee = SERVICES[next_towards(int(place), int(cause))]
+                callee = SERVICES[next_towards(place, int(cause))]
                 deadline = TOPOLOGY.services[place].deadline_ms
-                write(ms, int(place), name, trace, ms=deadline, callee=callee)
+                write(ms, place, name, trace, ms=deadline, callee=callee)
         for place in range(_SIZE):
             for name, number in warnings(place, outputs):
                 ms = float(begin + rng.uniform(0, 60_000))

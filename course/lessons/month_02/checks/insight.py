@@ -15,9 +15,9 @@ from course.shop.windows import DrawnWindow, Window, acts_on, draw_windows, is_h
 _PER_KIND, _HARMLESS = 2, 14
 _TIMEOUT = 2.0
 # Ends of the ramps, measured on 20 secrets: naive rankings with tuned thresholds, the reference.
-_TOP_FIVE = (0.54, 0.72)
-_FIRST = (0.42, 0.64)
-_SILENT = (0.5, 0.75)
+_TOP_FIVE = (0.58, 0.75)
+_FIRST = (0.46, 0.68)
+_SILENT = (0.5, 0.7)
 
 _Signals = frozenset[tuple[str, str, str]]
 _Call = tuple[Any, Any, Any, Any]
@@ -43,7 +43,7 @@ def _shuffled(rng: np.random.Generator, seen: Window, drawn: DrawnWindow) -> _Ca
 
 
 def _without_pipelines(seed: int) -> list[tuple[_Call, _Signals]]:
-    """Two windows with a fault that metrics alone show; logs and spans never arrived."""
+    """Three windows with a fault that metrics alone show; logs and spans never arrived."""
     rng = np.random.default_rng([seed & (2**64 - 1), 2])
     made = []
     for each in draw_windows(1, 0, seed):
@@ -112,8 +112,8 @@ def check_insight(student: Student, hidden: Hidden) -> list[Case]:
     five, first = (float(np.mean([place <= best for place in places])) for best in (5, 1))
     cases = []
     for name, value, ends, weight in (
-        (names[0], five, _TOP_FIVE, 12.0),
-        (names[1], first, _FIRST, 5.0),
+        (names[0], five, _TOP_FIVE, 9.0),
+        (names[1], first, _FIRST, 8.0),
     ):
         score = ramp(value, *ends)
         message = f"hit in {value:.0%} of {len(places)} incidents; none up to {ends[0]:.0%}, full from {ends[1]:.0%}"
@@ -138,8 +138,13 @@ def _bare(student: Student, bare: list[tuple[_Call, _Signals]]) -> Case:
     for answer, (_, acted_on) in zip(answers, bare, strict=True):
         entries = _entries(answer)
         right += isinstance(entries, list) and _place(entries, acted_on) <= 5
-    score = right / len(bare)
-    return Case(name, score, "" if score == 1 else "the cause is not among the first five", 2.0)
+    score = min(right / 2, 1.0)
+    return Case(
+        name,
+        score,
+        "" if score == 1 else "two of three must have the cause among the first five",
+        2.0,
+    )
 
 
 CHECKS: dict[str, CheckFunction] = {"insight": check_insight}

@@ -137,7 +137,7 @@ def _significant(x, y, rate=0.001):
     return chosen
 
 
-def _log_surges("""
+def _insight_log_surges("""
 
 WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer(_ID, "biggest-change", "sorts by the change in the metric's own unit",
@@ -153,12 +153,12 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer(_ID, "new-templates-only", "logs alone, the most frequent new template first",
                 _LOGS_ONLY),
     _mistake("never-silent", "no threshold: claims something on a quiet night",
-             ("score > (2.0 if best else _THRESHOLD)", "score > 0")),
+             ("score > (2.0 if best else _INSIGHT_THRESHOLD)", "score > 0")),
     _mistake("columns-by-position", "takes the columns in the order in which they came last time",
              ("names = [tuple(pair) for pair in metrics.columns]",
               "names = [(s, m) for s in shop.SERVICES for m in shop.METRICS]")),
     _mistake("raw-mad", "no floor of the noise: what never moves is infinitely unusual",
-             ("noise = np.maximum(noise, [_SMALLEST[name] for _, name in names])",
+             ("noise = np.maximum(noise, [_INSIGHT_SMALLEST[name] for _, name in names])",
               "noise = 1.4826 * np.median(np.abs(x - middle), axis=0) + 1e-9")),
 ]  # fmt: skip
 
@@ -168,6 +168,6 @@ ALTERNATIVES: list[WrongAnswer] = [
                                       "best.append([kind, service, name])"),
              kind="alternative"),
     _mistake("ks-benjamini-hochberg", "KS tests with a false discovery rate choose, the size ranks",
-             (_SHIFT, _BENJAMINI_HOCHBERG), ("\ndef _log_surges(", _SIGNIFICANT),
+             (_SHIFT, _BENJAMINI_HOCHBERG), ("\ndef _insight_log_surges(", _SIGNIFICANT),
              kind="alternative"),
 ]  # fmt: skip
