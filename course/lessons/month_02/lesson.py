@@ -90,9 +90,9 @@ plt.show()
 
 # %% [markdown]
 # The dashed line is the threshold of the page. The second panel is what a list sorted by size
-# puts on top: the provider takes 180 ms a call on a good day, some calls take far longer, and few are
-# sampled at that hour. One slow call moves the mean by more than all that was wrong this night, and it did so
-# *before* the fault: the provider "got faster". The third panel stands in no list of
+# puts on top: the provider takes 180 ms a call on a good day, some calls take twice that, and few are
+# sampled at that hour: seven before the fault, three after it, and the three happened to be fast. The mean *fell* by
+# 160 ms; a list of sizes doesn't even ask in which direction. The third panel stands in no list of
 # *big* changes, only in a list of *unusual* ones. All the telemetry was there. What was missing was a way
 # to ask 171 metrics, two dozen message types and nineteen operations one question at the same time: **what
 # changed, measured against how much it always changes, and what of that is only an echo?**
