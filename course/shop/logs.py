@@ -76,10 +76,10 @@ def _request_lines(recording: Recording, minute: int) -> Iterator[Line]:
         words = rng.integers(1, 2**63, size=(unsampled, 2), dtype=np.uint64)
         times = [*end[failed], *rng.uniform(0, 60_000, unsampled)]
         traces = [*ids[failed], *(hex_words(words[:, 0]) + hex_words(words[:, 1]))]
-        causes = [*made.cause[failed], *_causes(rng, recording, minute, place, own, unsampled)]
+        causes = [*made.cause[failed], *draw_causes(rng, recording, minute, place, own, unsampled)]
         for time, trace, cause in zip(times, traces, causes, strict=True):
             name = failure_template(scenario, minute, place, int(cause), outputs)
-            callee = SERVICES[_next_towards(place, int(cause))]
+            callee = SERVICES[next_towards(place, int(cause))]
             text = TEMPLATES[name].fill(rng, ms=service.deadline_ms, callee=callee)
             yield float(time), service.name, name, text, trace
 
@@ -88,7 +88,7 @@ def _request_lines(recording: Recording, minute: int) -> Iterator[Line]:
             yield float(rng.uniform(0, 60_000)), service.name, name, text, ""
 
 
-def _causes(
+def draw_causes(
     rng: np.random.Generator,
     recording: Recording,
     minute: int,
@@ -103,7 +103,7 @@ def _causes(
     return rng.choice(len(weight), size=count, p=weight / weight.sum())
 
 
-def _next_towards(place: int, cause: int) -> int:
+def next_towards(place: int, cause: int) -> int:
     """The callee of ``place`` through which a failure of ``cause`` came up."""
     if place == cause:
         return place

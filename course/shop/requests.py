@@ -25,14 +25,16 @@ TRACE_SHARE = 0.05
 _RATE, _FAILURE, _OWN, _BACKLOG = (
     OUTPUTS.index(name) for name in ("rate", "failure", "own", "backlog")
 )
-_ENTRIES = np.array([TOPOLOGY.position[name] for name in JOURNEYS])
+#: Place of each journey's entry service, in the order of `JOURNEYS`.
+ENTRIES = np.array([TOPOLOGY.position[name] for name in JOURNEYS])
 _SIZE = len(TOPOLOGY.services)
 _NESTED = np.zeros((_SIZE, _SIZE))  # share of a callee's failures that its caller passes on
-_OPTIONAL = np.zeros((_SIZE, _SIZE))
+#: Share of a callee's failures that its caller hides by a fallback; 1 where it does not wait.
+OPTIONAL = np.zeros((_SIZE, _SIZE))
 for _call in TOPOLOGY.calls:
     _pair = TOPOLOGY.position[_call.caller], TOPOLOGY.position[_call.callee]
-    _OPTIONAL[_pair] = _call.optional if _call.waits else 1.0
-    _NESTED[_pair] = _call.per_request * (1 - _OPTIONAL[_pair])
+    OPTIONAL[_pair] = _call.optional if _call.waits else 1.0
+    _NESTED[_pair] = _call.per_request * (1 - OPTIONAL[_pair])
 
 
 @dataclass
@@ -68,7 +70,7 @@ def calls_made(outputs: np.ndarray) -> np.ndarray:
     rate = outputs[:, _RATE]
     calls = np.repeat(TOPOLOGY.call_matrix[None], len(outputs), axis=0)
     from_gateway = calls[:, 0].copy()
-    from_gateway[:, _ENTRIES] = rate[:, _ENTRIES] / rate[:, :1]
+    from_gateway[:, ENTRIES] = rate[:, ENTRIES] / rate[:, :1]
     calls[:, 0] = from_gateway
     expected = np.einsum("ti,tij->tj", rate, calls)
     return calls * (rate / np.maximum(expected, 1e-9))[:, None, :]
@@ -87,11 +89,11 @@ def minute_of_requests(recording: Recording, minute: int) -> Spans:
         - recording.sigma[minute][service] ** 2 / 2
     )
     failed_here = rng.random(len(service)) < fail_here[service]
-    hidden = rng.random(len(service)) < _OPTIONAL[service[parent], service]
-    duration, failed, cause = _up(parent, service, duration_here, failed_here, hidden)
+    hidden = rng.random(len(service)) < OPTIONAL[service[parent], service]
+    duration, failed, cause = pass_up(parent, service, duration_here, failed_here, hidden)
     begins = np.sort(rng.uniform(0, 60_000, kept))
     lag = outputs[0, _BACKLOG] / np.maximum(outputs[0, _RATE], 1e-6) * 1000.0
-    start = _down(parent, service, begins[trace], duration_here, duration, lag)
+    start = pass_down(parent, service, begins[trace], duration_here, duration, lag[service])
     words = rng.integers(1, 2**63, size=(kept, 2), dtype=np.uint64)
     span_words = rng.integers(1, 2**63, size=len(service), dtype=np.uint64)
     identity = np.column_stack([words[trace], span_words])
@@ -104,8 +106,8 @@ def _trees(
     """Grow the call trees service by service, callers first."""
     blocks: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(_SIZE)]
     blocks[0].append((np.full(roots, -1), np.arange(roots)))
-    entry_share = calls[0, _ENTRIES] / max(calls[0, _ENTRIES].sum(), 1e-9)
-    entries = _ENTRIES[rng.choice(len(_ENTRIES), size=roots, p=entry_share)]
+    entry_share = calls[0, ENTRIES] / max(calls[0, ENTRIES].sum(), 1e-9)
+    entries = ENTRIES[rng.choice(len(ENTRIES), size=roots, p=entry_share)]
     parents, services, traces, count = [], [], [], 0
     for place in range(_SIZE):
         parent = np.concatenate([block[0] for block in blocks[place]] or [np.empty(0, int)])
@@ -130,7 +132,7 @@ def _at_random(rng: np.random.Generator, mean: float, size: int) -> np.ndarray:
     return int(mean) + (rng.random(size) < mean % 1.0).astype(int)
 
 
-def _up(
+def pass_up(
     parent: np.ndarray,
     service: np.ndarray,
     duration_here: np.ndarray,
@@ -153,7 +155,7 @@ def _up(
     return duration, failed, cause
 
 
-def _down(
+def pass_down(
     parent: np.ndarray,
     service: np.ndarray,
     begin: np.ndarray,
@@ -161,7 +163,10 @@ def _down(
     duration: np.ndarray,
     lag: np.ndarray,
 ) -> np.ndarray:
-    """Calls follow one another after the first half of the caller's own work."""
+    """Calls follow one another after the first half of the caller's own work.
+
+    Times are milliseconds; ``lag``, [span], is how long a message waits before it is taken.
+    """
     order = np.argsort(parent, kind="stable")
     elapsed = np.cumsum(duration[order])
     first_of_family = np.searchsorted(parent[order], parent[order], side="left")
@@ -174,6 +179,6 @@ def _down(
         above = parent[spans]
         offset = 0.5 * duration_here[above] + before[spans]
         asynchronous = service[above] == queue
-        offset = np.where(asynchronous, duration[above] + lag[place], offset)
+        offset = np.where(asynchronous, duration[above] + lag[spans], offset)
         start[spans] = start[above] + offset
     return start

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["trace_id", "span_id", "parent_span_id", "service", "operation", "start",
            "duration_ms", "status"]  # fmt: skip
-_OPERATIONS = {
+OPERATIONS = {
     "gateway": "HTTP GET", "storefront": "GET /", "search": "GET /search", "cart": "POST /cart",
     "checkout": "POST /checkout", "account": "GET /account", "order-queue": "publish orders",
     "fulfilment": "process orders", "catalog": "GET /products", "pricing": "GET /price",
@@ -51,7 +51,7 @@ def _table(recording: Recording, minute: int) -> pd.DataFrame:
             "span_id": span_ids,
             "parent_span_id": np.where(made.parent >= 0, span_ids[made.parent], ""),
             "service": service,
-            "operation": np.array([_OPERATIONS[s] for s in TOPOLOGY.names], object)[made.service],
+            "operation": np.array([OPERATIONS[s] for s in TOPOLOGY.names], object)[made.service],
             "start": begin + pd.to_timedelta(np.rint(made.start * 1000).astype("int64"), unit="us"),
             "duration_ms": np.round(made.duration, 3),
             "status": np.where(made.failed, "ERROR", "OK"),
