@@ -1857,8 +1857,8 @@ def repair(raw: pd.DataFrame, impossible: dict[str, str]) -> tuple[pd.DataFrame,
     metrics = [name for name in raw.columns if name not in ("received", "timestamp")]
     unit = "ms" if raw["timestamp"].median() > 1e11 else "s"
     stamp = raw["timestamp"].astype(float) / (1000 if unit == "ms" else 1)
-    received = pd.to_datetime(raw["received"], utc=True)
-    arrived = (received - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    came_in = pd.to_datetime(raw["received"], utc=True)
+    arrived = (came_in - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
 
     ahead = stamp - arrived
     clock = float(ahead.median())
@@ -2254,7 +2254,7 @@ def tail_sample(traces: pd.DataFrame, budget: int, slow_ms: float, seed: int) ->
         `"kept"`: DataFrame with `trace_id` and `weight`; `"dropped"`: number by class.
     """
     ### BEGIN SOLUTION
-    rng = np.random.default_rng(seed)
+    luck = np.random.default_rng(seed)
     size = traces["bytes"].to_numpy()
     error = (traces["status_code"] == "ERROR").to_numpy()
     slow = ~error & (traces["duration_ms"].to_numpy() >= slow_ms)
@@ -2268,7 +2268,7 @@ def tail_sample(traces: pd.DataFrame, budget: int, slow_ms: float, seed: int) ->
         number = len(rows)
         if size[rows].sum() > allowance:
             number = int((np.sort(size[rows])[::-1].cumsum() <= allowance).sum())
-            rows = rng.choice(rows, number, replace=False)
+            rows = luck.choice(rows, number, replace=False)
         total = int(members.sum())
         dropped[name] = total - number
         kept.append(rows)

@@ -509,21 +509,21 @@ class _Window:
         chance = risk.to_numpy() * (0.5 + np.arange(n) / n)
         new = rng.choice(n, int(rng.integers(50, 80)), replace=False, p=chance / chance.sum())
         table.loc[new, "status_code"] = "ERROR"
-        failed = (table["status_code"] == "ERROR").to_numpy()
-        size = table["bytes"].to_numpy() * rng.uniform(0.7, 1.4, n) + 1500 * failed
+        in_error = (table["status_code"] == "ERROR").to_numpy()
+        size = table["bytes"].to_numpy() * rng.uniform(0.7, 1.4, n) + 1500 * in_error
         # Attributes of many kilobytes on some traces, of any class.
         swollen = rng.uniform(size=n) < rng.uniform(0.08, 0.12)
         size[swollen] = size[swollen] + rng.uniform(60_000, 90_000, int(swollen.sum()))
         table["bytes"] = size.astype(int)
-        fine = np.sort(table["duration_ms"].to_numpy()[~failed])[::-1]
+        fine = np.sort(table["duration_ms"].to_numpy()[~in_error])[::-1]
         self.slow_ms = float(fine[int(rng.integers(50, 80))])
         table["duration_ms"] = table["duration_ms"].round(6)
         self.traces = table
         self.slow_ms = round(self.slow_ms, 6)
         self.position = {name: place for place, name in enumerate(table["trace_id"])}
         self.size = table["bytes"].to_numpy()
-        slow = ~failed & (table["duration_ms"].to_numpy() >= self.slow_ms)
-        self.members = dict(zip(_CLASSES, (failed, slow, ~failed & ~slow), strict=True))
+        slow = ~in_error & (table["duration_ms"].to_numpy() >= self.slow_ms)
+        self.members = dict(zip(_CLASSES, (in_error, slow, ~in_error & ~slow), strict=True))
         total = {name: int(self.size[rows].sum()) for name, rows in self.members.items()}
         bad = total["error"] + total["slow"]
         most = {name: self._largest(name, 3) for name in _CLASSES}

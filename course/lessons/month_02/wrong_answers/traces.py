@@ -325,7 +325,7 @@ def tail_sample(traces, budget, slow_ms, seed):
             "dropped": dropped}
 """
 
-_CHOICE = "rows = rng.choice(rows, number, replace=False)"
+_CHOICE = "rows = luck.choice(rows, number, replace=False)"
 _WEIGHT = "weights.append(np.full(number, total / max(number, 1)))"
 
 _JOIN = [
@@ -357,11 +357,11 @@ _JOIN = [
     ),
     _mistake(
         "join-and-sample", "one sample", "takes no notice of the seed",
-        ("rng = np.random.default_rng(seed)", "rng = np.random.default_rng(0)"),
+        ("luck = np.random.default_rng(seed)", "luck = np.random.default_rng(0)"),
     ),
     _mistake(
         "join-and-sample", "filled to the brim", "takes what still fits, so the small",
-        (_CHOICE, "order, room, taken = rng.permutation(rows), allowance, []\n"
+        (_CHOICE, "order, room, taken = luck.permutation(rows), allowance, []\n"
          "            for row in order:\n"
          "                if size[row] <= room:\n"
          "                    taken.append(row)\n"
@@ -372,7 +372,7 @@ _JOIN = [
         "join-and-sample", "weight of the plan", "plans with the mean size, drops what is too much "
         "and keeps the planned weight",
         (_CHOICE, "plan = min(len(rows), int(allowance / size[rows].mean()))\n"
-         "            rows = rng.choice(rows, plan, replace=False)\n"
+         "            rows = luck.choice(rows, plan, replace=False)\n"
          "            fits = max(number, int((size[rows].cumsum() <= allowance).sum()))\n"
          "            rows = rows[:fits]"),
         (_WEIGHT, "kept_now = number if number == int(members.sum()) else plan\n"
