@@ -24,6 +24,7 @@ from course.lessons import Month
 STUDENT_PARTS = (
     "__init__.py",
     "_files.py",
+    "_lean.py",
     "cli.py",
     "errors.py",
     "field",

@@ -35,6 +35,7 @@ _SIZE = len(SERVICES)
 _OWN, _BACKLOG, _RATE = (OUTPUTS.index(name) for name in ("own", "backlog", "rate"))
 _NAMES = np.array(SERVICES, dtype=object)
 _RELEASED = [s.name for s in TOPOLOGY.services if s.kind in ("edge", "app", "worker")]
+_SEVERITY = (0.65, 1.0)
 _MINUTES = 75  # of a drawn scenario
 
 
@@ -304,7 +305,7 @@ def _draw(rng: np.random.Generator, kind: str) -> DrawnWindow:
     if kind:
         root = str(rng.choice(FAULTS[kind].services))
         onset = int(rng.integers(since, latest + 1))
-        severity = round(float(rng.uniform(0.65, 1.0)), 3)
+        severity = round(float(rng.uniform(*_SEVERITY)), 3)
         faults = (Fault(kind, root, onset, _MINUTES - onset, severity),)
     surges: tuple[Surge, ...] = ()
     deploys: tuple[Deploy, ...] = ()

@@ -393,6 +393,37 @@ _TRIAGE = [
     WrongAnswer("triage", "with a table", "right", _CHOOSE_OTHERWISE, "alternative"),
 ]  # fmt: skip
 
+_NAMES = """
+_CAUSES = {
+    "payment-provider": "third_party_outage", "catalog-db": "disk_full", "orders-db": "disk_full",
+    "order-queue": "disk_full", "session-cache": "network_loss", "pricing": "bad_deploy",
+    "shipping": "bad_deploy", "cart": "bad_deploy", "storefront": "pool_exhaustion",
+    "checkout": "pool_exhaustion", "catalog": "pool_exhaustion", "account": "network_loss",
+    "inventory": "network_loss", "payment": "network_loss", "search": "network_loss",
+}
+_USERS = ["storefront", "search", "cart", "checkout", "account"]
+
+def detect(observation):
+    now, before = (observation[k].loc[_USERS, "error_ratio"].max() for k in ("now", "earlier"))
+    return bool(now > 0.025 and (before > 0.025 or now > 0.2))
+
+def diagnose(observation):
+    errors = observation["now"]["error_ratio"]
+    bad = [name for name in _CAUSES if errors[name] > 0.5 * errors[_USERS].max()]
+    service = max(bad, key=list(shop.SERVICES).index, default=None)
+    return None if service is None else (service, _CAUSES[service])
+
+def act(diagnosis, observation):
+    if diagnosis is None or any(done["minutes_ago"] < 15 for done in observation["actions"]):
+        return None
+    cures = {"bad_deploy": "roll_back", "pool_exhaustion": "restart", "disk_full": "flush",
+             "third_party_outage": "open_breaker", "network_loss": "fail_over"}
+    return cures[diagnosis[1]], diagnosis[0]
+
+def loop(observations):
+    return [act(diagnose(one), one) if detect(one) else None for one in observations]
+"""
+
 _LOUDEST = """
 def detect(observation):
     z = (observation["now"] - observation["usual"]) / (observation["spread"] + 1e-3)
@@ -544,6 +575,8 @@ _MILESTONE = [
         ("roots = [name for name in failing if not failing & set(shop.TOPOLOGY.callees(name))]",
          'roots = [name for name in failing if name in shop.TOPOLOGY.callees("gateway")]'),
     ),
+    WrongAnswer("milestone", "the name tells", "looks the cause up by the service's name", _NAMES,
+                "metadata"),
     WrongAnswer("milestone", "hot machines", "detects and blames load instead of harm", _HOT),
     _mistake(
         "milestone", "never waits", "acts again while the shop recovers",

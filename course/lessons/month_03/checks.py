@@ -384,6 +384,11 @@ def _arl(
 # ---------------------------------------------------------------- exercises 4 and 7
 
 
+#: Incidents begin after 19:00 or before 11:00: at the busiest hours a line over all would see them,
+#: and in fewer hours one over these.
+_OFF_PEAK = (1140, 660)
+
+
 def _unseen(
     hidden: Hidden, name: str, incidents: int, quiet: int, services: tuple[str, ...], **options: Any
 ) -> list[ServiceDay]:
@@ -451,8 +456,8 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     services = ("checkout", "search", "catalog-db")
     history = _history()
     days = _unseen(
-        hidden, "isolation-forest", 36, 12, services,
-        kinds=_DROWNED, severity=(0.25, 0.6), begins=(60, 420), lead=True,
+        hidden, "isolation-forest", 48, 16, services,
+        kinds=_DROWNED, severity=(0.25, 0.6), begins=_OFF_PEAK, surge_share=1.0, lead=True,
     )  # fmt: skip
 
     def fit(service: str) -> Handle:
@@ -467,14 +472,14 @@ def check_isolation_forest(student: Student, hidden: Hidden) -> list[Case]:
     models = {service: fit(service) for service in services}
     flags = ask([(models[day.service], day, 1440) for day in days])
     results = _by_event(days, flags)
-    name = "event F1 on 36 incident days and 12 quiet days"
-    judged = _judged(name, results, 0.40, 0.55, 7.0, 21.0)
+    name = "event F1 on 48 incident days and 16 quiet days"
+    judged = _judged(name, results, 0.55, 0.64, 7.0, 21.0)
     if not judged.score:
         return [judged]
     problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
     if problem:
         return [Case("no look-ahead", 0.0, problem)]
-    for number in (3, 11, 41):
+    for number in (3, 11, 53):
         day = days[number]
         _no_look_ahead_in_features(student, seen(day, 1440), number)
     return [judged]
@@ -498,7 +503,8 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     history = _history()
     days = _unseen(
         hidden, "milestone", 40, 30, _SERVICES,
-        kinds=(*_DROWNED, "bad_deploy", "memory_leak"), severity=(0.2, 0.6), begins=(60, 480),
+        kinds=(*_DROWNED, "bad_deploy", "memory_leak"), severity=(0.2, 0.6), begins=_OFF_PEAK,
+        surge_share=1.0,
     )  # fmt: skip
 
     def fit(service: str) -> Handle:
@@ -514,7 +520,7 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     flags = ask([(models[day.service], day, 1440) for day in days])
     results = _by_event(days, flags)
     name = "event F1 on 40 incident days and 30 quiet days"
-    judged = _judged(name, results, 0.64, 0.80, 1.5, 3.0)
+    judged = _judged(name, results, 0.70, 0.84, 1.5, 3.0)
     if not judged.score:
         return [judged]
     problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)

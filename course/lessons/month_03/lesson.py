@@ -209,7 +209,8 @@ plt.show()
 #    or fewer than four samples a cycle.
 # 2. **Refine.** A true period $p$ has hills at $p$, $2p$, $3p$ and so on. So choose the lag in that
 #    range at which the mean of `acf[p], acf[2p], …` (up to $n/3$) is highest: the far hills tell the
-#    period more sharply than the first.
+#    period more sharply than the first. It must be the top of a hill, a local maximum of the ACF; a lag on the
+#    slope of a longer season's hill is no period.
 # 3. **Confirm.** A season makes the ACF high at $p$ and low at $p/2$. Ask for
 #    `acf[p] - acf[p/2] > 0.35`. Autocorrelated noise has large power at low frequencies, too, but its
 #    ACF has no such hill, up to chance. Chance is largest where the series holds few cycles: with
@@ -223,9 +224,9 @@ plt.show()
 #
 # One case breaks these rules: two seasons of nearly the same strength. The longer one lowers the hills of
 # the shorter, so that rule 4 keeps the longer first, and its average shape over a few cycles takes a good
-# part of the shorter one along. Two remedies: judge a candidate on the ACF of the series *less a moving
-# average* over about two of its cycles, which takes out what is slower; and of two confirmed candidates
-# subtract the shorter first.
+# part of the shorter one along. Two remedies: judge a candidate of which the series holds many cycles (eight or
+# more) on the ACF of the series *less a moving average* over about two of its cycles, which takes out what is
+# slower; and of two confirmed candidates subtract the shorter first.
 #
 # Missing samples: a straight line between the neighbours (`interpolate`) changes an ACF little while
 # gaps are short. If a good part is missing, set the gaps to the mean and divide each lag by the number
@@ -506,9 +507,9 @@ for ax, centre, spread, title in [
 plt.show()
 
 # %% [markdown]
-# Look at 14:00 to 15:00. The band in the first panel would let ten times the normal latency pass. The
+# Look at 14:00 to 15:00. The band in the first panel would let nine times the usual latency pass. The
 # one in the second is twice as wide as in the hours before and after (1014 ms instead of 489 and
-# 498 ms), because the incident makes up a third of that hour's reference. Its upper edge is 1.9 times
+# 498 ms), because the incident makes up a third of that hour's reference. Its upper edge is 1.7 times
 # the usual latency of that hour instead of 1.4 times, so an incident of twice the normal latency still
 # sticks out, if only just.
 #
@@ -984,8 +985,9 @@ plt.show()
 # time after the last crossing. Section 6 shows what that brings and what it costs.
 #
 # The next cell finds the height of the n-th highest alert. The one after it is the baseline of exercise 4:
-# a forest on raw metrics, with everything else done well. Its days hold faults of two kinds that begin in the
-# small hours: what they do to a metric mostly stays below what every evening does, and drowns in the daily wave.
+# a forest on raw metrics, with everything else done well. Its days hold faults of two kinds that begin outside
+# the busiest hours: what they do to a metric mostly stays below what every afternoon does, and drowns in the daily
+# wave. And each day has a harmless surge.
 
 # %%
 from sklearn.ensemble import IsolationForest
@@ -1011,7 +1013,7 @@ RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_u
 forest_services = ["checkout", "search", "catalog-db"]
 moderate_days = partial(
     shop.service_days, after=history.index[-1], services=forest_services, kinds=DROWNED,
-    severity=(0.25, 0.6), begins=(60, 420), lead=True,
+    severity=(0.25, 0.6), begins=(1140, 660), surge_share=1.0, lead=True,
 )  # fmt: skip
 forest_days = [
     *moderate_days(12, seed=45, balanced=True),
@@ -1060,12 +1062,12 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
 # for nearly all of its minutes.
 #
-# **Scored:** event F1 over 36 unseen incident days with faults of the two kinds in `DROWNED`, of moderate
-# severity (0.25 to 0.6), which begin between 01:00 and 07:00, and 12 unseen quiet days, of the three services
-# `checkout`, `search` and `catalog-db`. Points rise from 0.40 to 0.55. Over 24 sets of
-# such days the forest on raw metrics above reaches 0.02 on average, a fixed line per metric at its highest value
-# in the history 0.11, and one at its highest half-hour about 0.3: none of them knows that it is night.
-# Good features reach about 0.7 with a forest, and nearly 0.9 with one threshold per feature. Up to
+# **Scored:** event F1 over 48 unseen incident days with faults of the two kinds in `DROWNED`, of moderate
+# severity (0.25 to 0.6), which begin after 19:00 or before 11:00, and 16 unseen quiet days, of the three services
+# `checkout`, `search` and `catalog-db`. Each day has a surge. Points rise from 0.55 to 0.64. Over eight sets of
+# such days the forest on raw metrics above reaches 0.05 on average, a fixed line per metric at its highest value
+# in the history 0.25, and one at its highest half-hour 0.45: none of them knows what this hour and this load explain.
+# Good features reach about 0.75 with a forest, and nearly 0.9 with one threshold per feature. Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
 # second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
@@ -1092,17 +1094,15 @@ def causal_features(metrics: pd.DataFrame) -> pd.DataFrame:
     levels = pd.DataFrame(
         {
             "latency": np.log(metrics["latency_p50_ms"].clip(lower=0.01)),
-            "tail": np.log(metrics["latency_p99_ms"].clip(lower=0.01)),
             "errors": np.sqrt(metrics["error_ratio"]),
             "CPU per request": np.log((metrics["cpu_utilization"] + 0.01) / load),
-            "memory": metrics["memory_utilization"],
             "pool per request": np.sqrt(metrics["pool_utilization"] / load),
         }
     )
     usual = levels.rolling("6h", min_periods=60).median().shift(10)
     # Some faults show within minutes, small or slow ones only in the mean of many.
     rise = {minutes: levels.rolling(minutes).mean() - usual for minutes in (10, 40)}
-    # Faults push all six upwards; what falls below its usual level is no trouble.
+    # Faults push all four upwards; what falls below its usual level is no trouble.
     return pd.concat(rise, axis=1).clip(lower=0).dropna()
     ### END SOLUTION
 
@@ -1134,8 +1134,8 @@ def fit_forest(history: pd.DataFrame, *, seed: int = 0) -> object:
     forest = IsolationForest(n_estimators=50, max_samples=4096, random_state=seed)
     forest.fit(np.vstack([train.clip(max=8), far]))
     held_out = (features.iloc[half:] / scale).to_numpy().clip(max=8)
-    # Two alerts in two held-out weeks are one a week.
-    threshold = nth_alert(-forest.score_samples(held_out), 3)
+    # One alert is left in two held-out weeks.
+    threshold = nth_alert(-forest.score_samples(held_out), 2)
     return {"forest": forest, "scale": scale, "threshold": threshold}
     ### END SOLUTION
 
@@ -1202,7 +1202,7 @@ print(
 )
 assert 7 * _check_pooled.false_alarms_per_day <= 21, "more than 21 false alarms per service-week"
 assert _check_pooled.f1 > 0.4, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
-print("full points need an F1 of 0.55 on the hidden days")
+print("full points need an F1 of 0.64 on the hidden days")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1874,7 +1874,7 @@ print("exercise 6: the visible check passes")
 # ## 9 · Milestone: detect unseen incidents
 #
 # Now the night of the prologue, forty times over. You get four quiet weeks of a service, and then days of
-# it as they happened. Some are quiet, some have a harmless surge, some have an incident of one of four
+# it as they happened. All have a harmless surge, some have an incident of one of four
 # kinds: CPU saturation, memory leak, bad deploy, pool exhaustion. Most are slight, as incidents are while
 # something can still be done about them. What you build here is what raises the alerts of month 5, whose
 # causes month 6 explains and on which month 7 acts.
@@ -1900,10 +1900,18 @@ practice_days = [
         services=SERVICES,
         kinds=[*DROWNED, "bad_deploy", "memory_leak"],
         severity=(0.2, 0.6),
-        begins=(60, 480),
+        begins=(1140, 660),
+        surge_share=1.0,
         balanced=True,
     ),
-    *shop.service_days(12, seed=72, after=history.index[-1], services=SERVICES, quiet_share=1.0),
+    *shop.service_days(
+        12,
+        seed=72,
+        after=history.index[-1],
+        services=SERVICES,
+        quiet_share=1.0,
+        surge_share=1.0,
+    ),
 ]
 
 
@@ -1955,15 +1963,18 @@ for name, detector, widths in [
             )
             if weekly <= 1 and pooled.f1 > best:
                 best, tuned[name] = pooled.f1, (width, minutes, flagged)
-for name, (width, minutes, _) in tuned.items():
-    print(f"of what keeps the budget, {name} finds most at width {width}, held for {minutes} min")
+for name, (width, minutes, flagged) in tuned.items():
+    recall = scoring.pool_scores(judge(flagged)).recall
+    print(
+        f"within the budget, {name} finds {recall:.0%} at best (width {width}, held {minutes} min)"
+    )
 
 # %% [markdown]
 # At their textbook widths the first two raise far more false alarms than one per service and week. At widths
-# that keep the budget they miss nearly all of the incidents. The record high is the one to beat: seven
+# that keep the budget they find nothing here. The record high is the one to beat: seven
 # metrics see more than one. Beware of the best row: it is the best of six on 24 incidents, so a part of it
-# is luck. On twelve sets of days like the hidden ones the settings printed last reach an F1 of 0.01 (static),
-# 0.04 (EWMA) and 0.41 (record high) on average.
+# is luck. On eight sets of days like the hidden ones the settings printed last reach an F1 of 0.02 (static),
+# 0.07 (EWMA) and 0.43 (record high) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
@@ -1976,9 +1987,9 @@ for name, (width, minutes, _) in tuned.items():
 #
 # The day begins at 00:00 with nothing before it: trailing windows start empty, and what you compute from
 # them is unreliable until they have filled. The day may also have only begun (the first hour at least is
-# there), as it does in production. A day has at most one incident, which begins between 01:00 and 08:00, when
-# few look at a dashboard, and one day in four has a harmless surge, with or without an incident:
-# more customers, or a batch job that needs CPU without any request.
+# there), as it does in production. A day has at most one incident, which begins after 19:00 or before 11:00, when
+# few look at a dashboard, and one harmless surge at any hour: more customers, or a batch job that needs CPU
+# without any request.
 #
 # **Right** means: a flag at time $t$ doesn't change when later samples do (without that: no points);
 # the same history and day give the same flags, in a fresh kernel, too, so give every random generator a
@@ -1988,7 +1999,7 @@ for name, (width, minutes, _) in tuned.items():
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.64 to 0.80: the simple detectors, smoothed or not, stay below
+# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.70 to 0.84: the simple detectors, smoothed or not, stay below
 # that, and careful ones reach 0.9. Severities are those of the practice days.
 # The budget is one false alarm per service-week. Seventy days are ten weeks, so
 # chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
@@ -1998,8 +2009,8 @@ for name, (width, minutes, _) in tuned.items():
 # Hints, if you want them: take out of each metric what the load explains (divide by it, or fit a curve over
 # it), then what the time of day explains; give every feature its own threshold, taken from history that its
 # baseline has not seen. A nightly job that comes a few minutes earlier or later makes a median and a MAD of its
-# quarter of an hour useless: take a high quantile, and that of the neighbours. How long you smooth is the largest
-# lever: slight faults show only in the mean of half an hour or more. Clip the scores first, so that a single wild
+# quarter of an hour useless: take a high quantile, and that of the neighbours. Smooth: slight faults show only in the
+# mean of twenty minutes or more. Clip the scores first, so that a single wild
 # minute does not fill the average, but leave room above the threshold: what is clipped at 5 never exceeds 5. The
 # false alarms of the features add up, and four weeks of history can't measure a rate of one in twelve weeks: a
 # limit is an extrapolation beyond the highest quiet score. Ask the practice days how large a margin pays. At
@@ -2127,7 +2138,7 @@ assert 7 * _check_pooled.false_alarms_per_day <= 3, "more than three false alarm
 assert _check_pooled.f1 > 0.6, (
     f"an event F1 of {_check_pooled.f1:.2f} on the practice days is too low"
 )
-print("full points need an F1 of 0.80 on the hidden days, with at most 1.5 false alarms a week")
+print("full points need an F1 of 0.84 on the hidden days, with at most 1.5 false alarms a week")
 print("exercise 7: the visible check passes")
 
 # %% [markdown]
@@ -2151,7 +2162,7 @@ ax = by_kind.plot.barh(
     figsize=(8, 3.6), width=0.75, color=[plots.GREY, plots.ORANGE, plots.GREEN, plots.BLUE]
 )
 ax.set(
-    title="The record high finds leaks, half of the bad deploys, and nothing else",
+    title="Within the budget sigma and EWMA find nothing, the record high finds mostly leaks",
     xlabel="event recall on the practice days",
     ylabel="kind (incidents)",
     xlim=(0, 1.05),

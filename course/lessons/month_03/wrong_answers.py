@@ -357,6 +357,53 @@ def forest_flags(model, metrics):
     return flags.rolling(45, min_periods=1).max() > 0
 """
 
+_HOURS = """
+COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
+           "memory_utilization", "pool_utilization", "queue_length"]
+
+
+def _smooth(metrics):
+    return metrics[[c for c in COLUMNS if c in metrics]].ffill().rolling(30).mean()
+
+
+def _hours(index):
+    return (index.hour >= 19) | ((index.hour >= 1) & (index.hour < 13))
+
+
+def _record(history):
+    means = _smooth(history)
+    return means[_hours(means.index)].max()
+
+
+def _flags(record, live):
+    above = (_smooth(live) > record).any(axis=1) & _hours(live.index)
+    return above.groupby(above.index.normalize()).cummax().astype(bool)
+"""
+
+_HOURS_FOREST = f"""{_HOURS}
+
+def causal_features(metrics):
+    return _smooth(metrics).dropna()
+
+
+def fit_forest(history, *, seed=0):
+    return _record(history)
+
+
+def forest_flags(model, metrics):
+    return _flags(model, metrics)
+"""
+
+_HOURS_DETECTOR = f"""{_HOURS}
+
+def fit_detector(history):
+    return _record(history)
+
+
+def detect(model, live):
+    return _flags(model, live)
+"""
+
 _KNOWS_THE_DAY = """
 def oddness(metrics):
     rate = metrics["request_rate"].clip(lower=0.05)
@@ -484,6 +531,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("isolation-forest", "raw metrics", "no context in the features", _RAW_FOREST, "naive"),
     WrongAnswer("isolation-forest", "smoothed record highs", "one line per metric, at the highest half-hour so far",
                 _RECORD_FOREST, "naive"),
+    WrongAnswer("isolation-forest", "record of the hours", "one line per metric, over the hours in which "
+                "incidents begin; one alert a day at most", _HOURS_FOREST, "clock"),
     WrongAnswer("isolation-forest", "never", "a detector that is silent", _CONSTANT_FOREST, "constant"),
     WrongAnswer("isolation-forest", "by the clock", "flags every 97th minute",
                 _CONSTANT_FOREST.replace("False, metrics.index", f"{_CLOCK_FLAGS}, metrics.index"), "clock"),
@@ -493,7 +542,7 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("isolation-forest", "maximum of the day", "flags where the whole day is oddest: looks ahead",
                 _DAY_MAXIMUM_FOREST),
     _mistake("isolation-forest", "contamination guessed", "one per cent of quiet minutes is flagged",
-             ("nth_alert(-forest.score_samples(held_out), 3)",
+             ("nth_alert(-forest.score_samples(held_out), 2)",
               "np.quantile(-forest.score_samples(held_out), 0.99)")),
     WrongAnswer("evaluate", "constant", "fixed reports, guessed from flags and events", _CONSTANT_EVALUATION, "constant"),
     WrongAnswer("evaluate", "library as it is", "ignores silences and the limit of delay", _LIBRARY_ONLY),
@@ -520,6 +569,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("milestone", "static sigma", "one level for all hours, tuned to the budget",
                 _TUNED_SIGMA, "naive"),
     WrongAnswer("milestone", "EWMA", "one metric, no context, tuned to the budget", _TUNED_EWMA, "naive"),
+    WrongAnswer("milestone", "record of the hours", "one line per metric, over the hours in which "
+                "incidents begin; one alert a day at most", _HOURS_DETECTOR, "clock"),
     WrongAnswer("milestone", "record highs", "one line per metric, at its highest value so far",
                 _RECORD_HIGH, "naive"),
     WrongAnswer("milestone", "smoothed record highs", "one line per metric, at the highest half-hour so far; "
