@@ -3584,7 +3584,7 @@ def insight_mask(message: str) -> str:
 
 
 print(insight_mask("pool at 97 %"))
-print(insight_mask("request of user=71204 from 10.4.0.6 refused"))
+print(insight_mask("request of user=71204 from 192.0.2.6 refused"))
 
 # %% [markdown]
 # Then a template is a counter, and counters of rare events are close to **Poisson**. With $n_0$ lines
