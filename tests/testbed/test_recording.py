@@ -9,7 +9,7 @@ import pytest
 from course import telemetry
 from course.shop import FAULTS, METRICS
 from course.testbed import transfer
-from course.testbed.compare import agreement, compare, directions, in_recording, in_simulator
+from course.testbed.compare import agree, agreement, compare, in_recording, in_simulator
 from course.testbed.layout import NODES
 from course.testbed.troubles import KINDS
 
@@ -81,9 +81,9 @@ def test_what_a_fault_moves_most_in_the_simulator_moves_in_reality(
         root = str(fault.root_service)
         simulated = in_simulator(str(fault.kind), root, float(fault.severity))[root].dropna()
         strongest = str(simulated.abs().idxmax())
-        here, there = recorded.loc[number, (root, strongest)], simulated[strongest]
-        if directions(pd.Series([here])).iloc[0] != np.sign(there):
-            missed.append((fault.kind, root, strongest, round(float(here), 2)))
+        here = float(recorded.loc[number, (root, strongest)])
+        if not agree(here, float(simulated[strongest])):
+            missed.append((fault.kind, root, strongest, round(here, 2)))
     assert missed == []
 
 

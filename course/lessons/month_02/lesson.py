@@ -1185,6 +1185,62 @@ plt.show()
 # through the same process, since it has to remember the last one.
 
 # %% [markdown]
+# ## 5 · The shop, live
+#
+# Up to here the shop was simulated. It also runs for real: thirteen of its services as processes on your machine,
+# which call each other over HTTP, keep orders in SQLite and in a queue, and say what they do through OpenTelemetry
+# and the Prometheus client. Open a terminal beside this notebook (Linux or macOS) and give it users and a fault:
+#
+#     course testbed up                  # ready within seconds; shows a metric, a log line and a trace
+#     course testbed load --rate 20      # twenty users a second
+#     course testbed fault bad_deploy payment --severity 0.9 --seconds 240
+#
+# Then run the next cell, and again half a minute later. If Prometheus and Alertmanager are on the machine, the testbed
+# starts both with the rule file that it writes; if not, the course's own scraper and evaluator answer the same
+# queries. If no testbed runs, the cell shows the same kind of fault from a recording: two hours of these processes, watched
+# by a real Prometheus. The first line of its output says which of the three you see. `course testbed down` ends everything.
+
+# %%
+from course.testbed import live
+from course.testbed.stack.rules import metric_queries
+
+live_view = live.recent(minutes=10, replay="bad_deploy")
+print(f"You see {live_view.source}.")
+print(
+    f"{live_view.traces['trace_id'].nunique():,} traces kept, {len(live_view.logs):,} log lines, "
+    f"{len(live_view.alerts)} alerts sent or resolved"
+)
+for live_fault in live_view.truth.itertuples():
+    print(f"{live_fault.start:%H:%M:%S} {live_fault.kind} strikes {live_fault.root_service}")
+
+figure, axes = plots.grid(2, height=1.8)
+live_path = ["payment", "checkout", "gateway"]
+plots.timeline(
+    {name: 100 * live_view.metrics[name, "error_ratio"] for name in live_path},
+    ax=axes[0], ylabel="errors (%)", events=live_view.truth, title="Failures travel up the calls",
+)  # fmt: skip
+plots.timeline(
+    {name: live_view.metrics[name, "latency_p99_ms"] for name in live_path},
+    ax=axes[1], ylabel="p99 (ms)", events=live_view.truth, title="and so does waiting",
+)  # fmt: skip
+plt.show()
+
+# %%
+live_sent = live_view.alerts[live_view.alerts["status"] == "firing"]
+print(live_sent.groupby(["alertname", "service"], sort=False)["time"].min().dt.strftime("%H:%M:%S"))
+print("\nThe first panel is this query, evaluated every few seconds:\n")
+print(metric_queries(5.0)["error_ratio"])
+
+# %% [markdown]
+# Three things to see. A real process is noisier than a simulated one: at a few requests a second one failure more
+# or less is a tooth in the curve, and the p99 of twenty seconds is the slowest or second slowest request. The query
+# has everything that sections 3 and 4 said: a `rate` over **four scrapes**, so that one lost scrape does not matter;
+# the rate of each instance first and the sum after it; a share of two sums, not a mean of shares. And the alerts:
+# by the label `role` the rule file calls each a *cause* or a *symptom*; Alertmanager **inhibits** symptoms while a
+# cause fires and **groups** the rest by role and cause, so that few notifications come for one incident (month 5
+# builds such trees).
+
+# %% [markdown]
 # ## 6 · A trace is a tree, and its clocks are wrong
 #
 # Each span names its parent, so a trace is a tree (Sigelman et al., "Dapper", Google technical report, 2010).
