@@ -313,8 +313,13 @@ def interrupted(
         said[number.name] = run.end(number)
     run = Run(root)
     run.wait_for(lambda: len(run.workers()) == 2)
-    with pytest.raises(CourseError) as error:
-        api.grade(fixture.MONTH, course_dir=root, progress=False)
+    # Halted, so that it can't be over before it has been asked.
+    os.kill(run.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(CourseError) as error:
+            api.grade(fixture.MONTH, course_dir=root, progress=False)
+    finally:
+        os.kill(run.process.pid, signal.SIGCONT)
     said["second run"] = str(error.value)
     said["process"] = f"process {run.process.pid} "
     run.wait_for(lambda: any(not record.done for record in _records(root).values()))

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from course.shop import FAULTS, TOPOLOGY
-from course.shop.traces import _OPERATIONS
+from course.shop.traces import OPERATIONS as SIMULATED_OPERATIONS
 from course.shop.workload import JOURNEYS as SIMULATED
 from course.testbed.layout import ENTRIES, JOURNEYS, NODES, OPERATIONS, callees, callers
 from course.testbed.troubles import KINDS
@@ -59,7 +59,7 @@ def test_journeys_are_the_simulators_and_all_enter_somewhere() -> None:
 
 
 def test_operations_are_named_as_in_the_simulators_traces() -> None:
-    assert {name: _OPERATIONS[name] for name in NODES} == OPERATIONS
+    assert {name: SIMULATED_OPERATIONS[name] for name in NODES} == OPERATIONS
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "queue_backlog"])

@@ -1221,13 +1221,14 @@ plots.timeline(
 )  # fmt: skip
 plots.timeline(
     {name: live_view.metrics[name, "latency_p99_ms"] for name in live_path},
-    ax=axes[1], ylabel="p99 (ms)", events=live_view.truth, title="and so does waiting",
+    ax=axes[1], ylabel="p99 (ms)", events=live_view.truth, title="The p99 of twenty seconds is often one slow request",
 )  # fmt: skip
 plt.show()
 
 # %%
 live_sent = live_view.alerts[live_view.alerts["status"] == "firing"]
-print(live_sent.groupby(["alertname", "service"], sort=False)["time"].min().dt.strftime("%H:%M:%S"))
+live_first = live_sent.groupby(["alertname", "service"], sort=False)["time"].min()
+print(live_first.dt.strftime("%H:%M:%S").to_string())
 print("\nThe first panel is this query, evaluated every few seconds:\n")
 print(metric_queries(5.0)["error_ratio"])
 
