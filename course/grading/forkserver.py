@@ -109,7 +109,7 @@ class ForkServer:
     base : Path, optional
         Folder of a parent that another process has started and will end; it may still warm up.
     wait : bool
-        Return once it is ready; if not, the first use of it waits.
+        Return once it is ready; if not, it warms up behind, and those wait who get it as `base`.
 
     Raises
     ------

@@ -82,7 +82,7 @@ def minute_of_requests(recording: Recording, minute: int) -> Spans:
     rng = seeds.stream(recording.scenario.seed, seeds.REQUESTS, minute)
     requests = round(float(recording.values[minute, 0, 0]) * 60)
     kept = int(rng.binomial(requests, TRACE_SHARE))
-    parent, service, trace = _trees(rng, kept, calls_made(outputs)[0])
+    parent, service, trace = grow_trees(rng, np.zeros(kept, dtype=int), calls_made(outputs))
     fail_here = -np.expm1(-own_failure(outputs)[0])
     duration_here = outputs[0, _OWN][service] * np.exp(
         recording.sigma[minute][service] * rng.standard_normal(len(service))
@@ -100,14 +100,21 @@ def minute_of_requests(recording: Recording, minute: int) -> Spans:
     return Spans(trace, parent, service, start, duration, failed, cause, identity)
 
 
-def _trees(
-    rng: np.random.Generator, roots: int, calls: np.ndarray
+def grow_trees(
+    rng: np.random.Generator, root_minute: np.ndarray, calls: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Grow the call trees service by service, callers first."""
+    """Grow call trees service by service, callers first, for all minutes together.
+
+    ``root_minute``, [trace], is the place in ``calls``, [minute, caller, callee], of the minute in
+    which a trace begins.
+    """
+    roots = len(root_minute)
+    into = np.cumsum(calls[:, 0, ENTRIES], axis=1)
+    drawn = rng.random(roots) * into[root_minute, -1]
+    entry = ENTRIES[(drawn[:, None] >= into[root_minute, :-1]).sum(axis=1)]
+    attempts = calls[:, 0].sum(axis=1)
     blocks: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(_SIZE)]
     blocks[0].append((np.full(roots, -1), np.arange(roots)))
-    entry_share = calls[0, ENTRIES] / max(calls[0, ENTRIES].sum(), 1e-9)
-    entries = ENTRIES[rng.choice(len(ENTRIES), size=roots, p=entry_share)]
     parents, services, traces, count = [], [], [], 0
     for place in range(_SIZE):
         parent = np.concatenate([block[0] for block in blocks[place]] or [np.empty(0, int)])
@@ -117,19 +124,15 @@ def _trees(
         traces.append(trace)
         services.append(np.full(len(parent), place))
         count += len(parent)
-        for callee in np.flatnonzero(calls[place]):
+        for callee in np.flatnonzero(calls[:, place].any(axis=0)):
+            mean = attempts if place == 0 else calls[:, place, callee]
+            mean = mean[root_minute[trace]]
+            made = mean.astype(int) + (rng.random(len(trace)) < mean % 1.0)
             if place == 0:  # one journey each; less if the gateway fails, more if it retries
-                made = (entries == callee) * _at_random(rng, calls[0].sum(), len(spans))
-            else:
-                made = _at_random(rng, calls[place, callee], len(spans))
-            chosen = np.repeat(np.arange(len(spans)), made)
+                made = made * (entry == callee)
+            chosen = np.repeat(np.arange(len(trace)), made)
             blocks[callee].append((spans[chosen], trace[chosen]))
     return np.concatenate(parents), np.concatenate(services), np.concatenate(traces)
-
-
-def _at_random(rng: np.random.Generator, mean: float, size: int) -> np.ndarray:
-    """Draw whole numbers with the given mean: its floor or one more."""
-    return int(mean) + (rng.random(size) < mean % 1.0).astype(int)
 
 
 def pass_up(

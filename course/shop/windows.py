@@ -21,7 +21,14 @@ from course.shop.engine import OUTPUTS
 from course.shop.faults import FAULTS, Strike
 from course.shop.logs import draw_causes, next_towards
 from course.shop.logtext import TEMPLATES, access_template, failure_template, warnings
-from course.shop.requests import ENTRIES, OPTIONAL, calls_made, own_failure, pass_down, pass_up
+from course.shop.requests import (
+    OPTIONAL,
+    calls_made,
+    grow_trees,
+    own_failure,
+    pass_down,
+    pass_up,
+)
 from course.shop.scenario import Deploy, Fault, Scenario, Surge
 from course.shop.surges import SURGES
 from course.shop.topology import SERVICES, TOPOLOGY
@@ -124,7 +131,7 @@ def _requests(
     calls = calls_made(outputs)
     requests = np.rint(recording.values[first:last, 0, 0] * 60).astype(int)
     root_minute = np.repeat(np.arange(last - first), rng.binomial(requests, share))
-    parent, service, trace = _trees(rng, root_minute, calls)
+    parent, service, trace = grow_trees(rng, root_minute, calls)
     minute = root_minute[trace]
     sigma = recording.sigma[first:last][minute, service]
     own = outputs[minute, _OWN, service]
@@ -140,37 +147,6 @@ def _requests(
     traces = hex_words(words[0, : len(root_minute)]) + hex_words(words[1, : len(root_minute)])
     return _Requests(minute, trace, parent, service, start, duration, failed, cause,
                      traces[trace], hex_words(words[2, : len(service)]))  # fmt: skip
-
-
-def _trees(
-    rng: np.random.Generator, root_minute: np.ndarray, calls: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Grow the call trees service by service, callers first, for all minutes together."""
-    roots = len(root_minute)
-    into = np.cumsum(calls[:, 0, ENTRIES], axis=1)
-    drawn = rng.random(roots) * into[root_minute, -1]
-    entry = ENTRIES[(drawn[:, None] >= into[root_minute, :-1]).sum(axis=1)]
-    attempts = calls[:, 0].sum(axis=1)
-    blocks: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(_SIZE)]
-    blocks[0].append((np.full(roots, -1), np.arange(roots)))
-    parents, services, traces, count = [], [], [], 0
-    for place in range(_SIZE):
-        parent = np.concatenate([block[0] for block in blocks[place]] or [np.empty(0, int)])
-        trace = np.concatenate([block[1] for block in blocks[place]] or [np.empty(0, int)])
-        spans = count + np.arange(len(parent))
-        parents.append(parent)
-        traces.append(trace)
-        services.append(np.full(len(parent), place))
-        count += len(parent)
-        for callee in np.flatnonzero(calls[:, place].any(axis=0)):
-            mean = attempts if place == 0 else calls[:, place, callee]
-            mean = mean[root_minute[trace]]
-            made = mean.astype(int) + (rng.random(len(trace)) < mean % 1.0)
-            if place == 0:
-                made = made * (entry == callee)
-            chosen = np.repeat(np.arange(len(trace)), made)
-            blocks[callee].append((spans[chosen], trace[chosen]))
-    return np.concatenate(parents), np.concatenate(services), np.concatenate(traces)
 
 
 def _spans(begin: pd.Timestamp, made: _Requests) -> pd.DataFrame:

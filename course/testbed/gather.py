@@ -37,6 +37,27 @@ Parts = dict[str, pd.DataFrame]
 
 
 def gather(
+    state: Mapping[str, Any], folder: Path, begin: pd.Timestamp, end: pd.Timestamp, interval: float
+) -> Parts:
+    """Read everything that a run has seen between two times, as a recording keeps it.
+
+    Parameters
+    ----------
+    state, folder, begin, end, interval
+        As in `seen`.
+
+    Returns
+    -------
+    dict of DataFrame
+        The tables of `seen`, and raw.
+    """
+    return {
+        **seen(state, folder, begin, end, interval),
+        "raw": raw(Monitoring(state), begin, end),
+    }
+
+
+def seen(
     state: Mapping[str, Any],
     folder: Path,
     begin: pd.Timestamp,
@@ -44,7 +65,7 @@ def gather(
     interval: float,
     step: float = STEP_S,
 ) -> Parts:
-    """Read everything that a run has seen between two times.
+    """Read what a run has seen between two times, but for the raw series.
 
     Parameters
     ----------
@@ -62,17 +83,15 @@ def gather(
     Returns
     -------
     dict of DataFrame
-        metrics, raw, logs, traces, events, alerts, surges, truth.
+        metrics, logs, traces, events, alerts, surges, truth.
     """
-    monitoring = Monitoring(state)
     time.sleep(_BATCH_S)
     ask(state["receiver"], "/flush", {}, timeout=60)
     telemetry = folder / "telemetry"
     spans = _rows(telemetry, "spans", begin, end, "start_ns")
     logs = _rows(telemetry, "logs", begin, end, "time_ns")
     return {
-        "metrics": metrics(monitoring, begin, end, interval, step),
-        "raw": raw(monitoring, begin, end),
+        "metrics": metrics(Monitoring(state), begin, end, interval, step),
         "traces": kept_traces(spans),
         "logs": kept_logs(logs),
         "events": _events(folder, begin, end),

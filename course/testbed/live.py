@@ -85,7 +85,7 @@ def _live(folder: Path, minutes: float) -> View:
     started = pd.Timestamp(state["started"], unit="s", tz="UTC").ceil("s")
     begin = max(end - pd.Timedelta(minutes=minutes), started)
     interval = float(state["interval"])
-    parts = gather.gather(state, folder, begin, end, interval, step=interval)
+    parts = gather.seen(state, folder, begin, end, interval, step=interval)
     return _view(
         f"the testbed, live; monitoring: {gather.monitoring_name(state)}", parts, begin, end
     )

@@ -21,6 +21,7 @@ import pandas as pd
 
 from course import scoring
 from course.shop import FAULTS, Fault, Scenario, Surge, simulate_many
+from course.shop.truth import events
 from course.testbed.compare import EFFECTS
 from course.testbed.gather import STEP_S
 from course.testbed.layout import NODES
@@ -95,15 +96,7 @@ def simulated(seeds: Sequence[int]) -> list[Case]:
         )
     found = []
     for scenario, recording in zip(scenarios, simulate_many(scenarios), strict=True):
-        begin = [scenario.start + pd.Timedelta(fault.start, "min") for fault in scenario.faults]
-        end = [
-            scenario.start + pd.Timedelta(fault.start + fault.minutes, "min")
-            for fault in scenario.faults
-        ]
-        truth = pd.DataFrame(
-            {"start": begin, "end": end, "kind": [f.kind for f in scenario.faults]}
-        )
-        found.append((recording.metrics[list(NODES)], truth))
+        found.append((recording.metrics[list(NODES)], events(scenario)))
     return found
 
 

@@ -357,13 +357,10 @@ def forest_flags(model, metrics):
     return flags.rolling(45, min_periods=1).max() > 0
 """
 
-_HOURS = """
-COLUMNS = ["latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization",
-           "memory_utilization", "pool_utilization", "queue_length"]
-
+_HOURS = f"""{_RECORD_COLUMNS}
 
 def _smooth(metrics):
-    return metrics[[c for c in COLUMNS if c in metrics]].ffill().rolling(30).mean()
+    return metrics[COLUMNS].ffill().rolling(30).mean()
 
 
 def _hours(index):

@@ -258,20 +258,26 @@ def _loki(body: str, lines: Records) -> str:
     )
 
 
+def _document(line: dict[str, Any]) -> dict[str, Any]:
+    """A line as a document, but for its time."""
+    document = {
+        "service.name": line["service"],
+        "log.level": line["level"],
+        "message": line["message"],
+    }
+    if line["trace_id"]:
+        document["trace.id"] = line["trace_id"]
+    if line["duration_ms"] is not None:
+        document["duration_ms"] = line["duration_ms"]
+    return document
+
+
 def _bulk(body: str, lines: Records, index: str) -> str:
     expected: Records = []
     for line in lines:
         time = pd.Timestamp(line["time_ns"], unit="ns")
-        document = {
-            "@timestamp": f"{time.strftime('%Y-%m-%dT%H:%M:%S')}.{line['time_ns'] % 10**9:09d}Z",
-            "service.name": line["service"],
-            "log.level": line["level"],
-            "message": line["message"],
-        }
-        if line["trace_id"]:
-            document["trace.id"] = line["trace_id"]
-        if line["duration_ms"] is not None:
-            document["duration_ms"] = line["duration_ms"]
+        stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S')}.{line['time_ns'] % 10**9:09d}Z"
+        document = {"@timestamp": stamp, **_document(line)}
         expected.append({"action": "create", "index": index, "document": document})
     found = wire.read_bulk(body)
     for number, (one, other) in enumerate(zip(found, expected, strict=False), 1):
@@ -416,15 +422,7 @@ def _lucene(query: str, rng: np.random.Generator, service: str, slow_ms: int) ->
     lines = _logged(rng, service, slow_ms)
     documents, expected = [], []
     for place, line in enumerate(lines):
-        document = {
-            "service.name": line["service"],
-            "log.level": line["level"],
-            "message": line["message"],
-        }
-        if line["trace_id"]:
-            document["trace.id"] = line["trace_id"]
-        if line["duration_ms"] is not None:
-            document["duration_ms"] = line["duration_ms"]
+        document = _document(line)
         documents.append(document)
         words = line["message"].lower()
         if (
