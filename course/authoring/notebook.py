@@ -30,7 +30,8 @@ def read_lesson(path: Path) -> NotebookNode:
     ----------
     path : Path
         The lesson's text. Cells are told apart by lines such as ``# %%`` and
-        ``# %% [markdown]``; nbgrader's metadata stands in the cell header.
+        ``# %% [markdown]``; nbgrader's metadata stands in the cell header. Metadata ``course``
+        of the notebook may stand at the top (see `course.grading.slicing.withheld`).
 
     Returns
     -------
@@ -52,7 +53,10 @@ def read_lesson(path: Path) -> NotebookNode:
         notebook = jupytext.reads(text, fmt="py:percent")
     except Exception as error:
         raise CourseError(f"{path} is no percent script that jupytext can read: {error}") from error
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE})
+    own = {"course": notebook.metadata["course"]} if "course" in notebook.metadata else {}
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNELSPEC, "language_info": LANGUAGE, **own}
+    )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:

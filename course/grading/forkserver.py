@@ -54,15 +54,18 @@ class Warmth:
         Modules that it has imported.
     prefix : tuple of str
         Code cells that it has run: the lesson's, up to the first that a student writes.
+    withheld : tuple of str
+        Parts of the course that neither it nor its children see.
     """
 
     imports: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Short name of this content."""
-        text = json.dumps([self.imports, self.prefix])
+        text = json.dumps([self.imports, self.prefix, self.withheld])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -208,7 +211,7 @@ class ForkServer:
         (self.base / "zygote.json").write_text(json.dumps(config), encoding="utf-8")
         with open(self.base / "log", "wb") as output:
             self._process = subprocess.Popen(
-                fork_server_command(self.base, self.uid),
+                fork_server_command(self.base, self.uid, self.warmth.withheld),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=output,
                 env={"PATH": "/usr/bin:/bin"}, cwd=self.base,
             )  # fmt: skip

@@ -46,6 +46,7 @@ class RunFolder:
     path: Path
     uid: int | None
     notes: list[str] = field(default_factory=list)
+    withheld: tuple[str, ...] = ()
 
     @property
     def inbox(self) -> Path:
@@ -229,14 +230,17 @@ def sandbox_command(folder: RunFolder, argv: list[str], limits: Limits) -> list[
         "--ro-bind", str(folder.inbox), INSIDE_IN,
         "--bind", str(folder.outbox), INSIDE_OUT,
         "--bind", str(folder.submission), INSIDE_WORK,
+        *withheld(folder.withheld),
         *_environment(),
         "--chdir", INSIDE_WORK,
         "--", *_launch(folder.uid, rlimits(limits)), *argv,
     ]  # fmt: skip
 
 
-def fork_server_command(base: Path, uid: int | None) -> list[str]:
+def fork_server_command(base: Path, uid: int | None, kept: Iterable[str] = ()) -> list[str]:
     """Build the command of the warm parent; see `zygote.py` for what its children see.
+
+    `kept` are the parts of the course that are withheld from it and from them.
 
     Its /proc is the machine's: it needs one to map its children's users, and they get their own.
     """
@@ -256,6 +260,7 @@ def fork_server_command(base: Path, uid: int | None) -> list[str]:
         "--bind", str(base / "socket"), f"{inside}/socket",
         *(word for place in (INSIDE_IN, INSIDE_OUT, INSIDE_WORK)
           for word in ("--perms", "0755", "--dir", place)),
+        *withheld(kept),
         # All kernels share these; an ordinary user's would own them and could change them for the next.
         "--remount-ro", "/dev", "--remount-ro", "/",
         *_environment(),
@@ -366,6 +371,44 @@ def _package() -> list[str]:
     data = package.parent / "data"
     if data.is_dir() and (package.parent / "pyproject.toml").exists():
         options += ["--ro-bind", str(data), f"{_INSIDE_PACKAGE}/data"]
+    return options
+
+
+def withheld(modules: Iterable[str]) -> list[str]:
+    """Put `withheld.py` in the place of parts of the course, and hide what was compiled of them.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Modules or packages of the student's wheel, such as ``course.telemetry.prometheus``.
+
+    Returns
+    -------
+    list of str
+        Options of bubblewrap.
+
+    Raises
+    ------
+    SandboxError
+        There is no such module: a lesson misspells it, and would withhold nothing.
+    """
+    package = Path(course.__file__).parent
+    stub = str(Path(__file__).with_name("withheld.py"))
+    options: list[str] = []
+    for module in modules:
+        inside = module.split(".")[1:]
+        path = package.joinpath(*inside) if inside else package / "missing"
+        target = f"{_INSIDE_PACKAGE}/course/{'/'.join(inside)}"
+        if (path / "__init__.py").is_file():
+            options += ["--tmpfs", target, "--ro-bind", stub, f"{target}/__init__.py",
+                        "--remount-ro", target]  # fmt: skip
+        elif (path.parent / f"{path.name}.py").is_file():
+            options += ["--ro-bind", stub, f"{target}.py"]
+            if (path.parent / "__pycache__").is_dir():
+                compiled = f"{target.rpartition('/')[0]}/__pycache__"
+                options += ["--tmpfs", compiled, "--remount-ro", compiled]
+        else:
+            raise SandboxError(f"the lesson withholds {module}, which the course does not have")
     return options
 
 

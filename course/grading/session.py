@@ -18,7 +18,7 @@ from course.grading.kernel import Kernel, KernelStartError
 from course.grading.limits import Limits
 from course.grading.safety import line
 from course.grading.sandbox import RunFolder, SandboxError
-from course.grading.slicing import Plan, plan, prefix_cells, warmth
+from course.grading.slicing import Plan, plan, prefix_cells, warmth, withheld
 from course.lessons import Exercise
 from course.lessons.checking import Handle, StudentError
 
@@ -206,6 +206,7 @@ class NotebookSession:
         left_out = {path.name for path in self._files.glob("*.ipynb")} if self._files else set()
         where: dict[str, Any] = {"parent": server.runs, "uid": server.uid} if server else {}
         folder = RunFolder.make(self._files, left_out, adopt=adopt, **where)
+        folder.withheld = withheld(self._lesson)
         self.close()
         self.notes += [note for note in folder.notes if note not in self.notes]
         prefix = self._plan.prefix and server is not None and not server.prefix_problem

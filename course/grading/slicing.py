@@ -58,7 +58,17 @@ def warmth(lesson: NotebookNode | None) -> Warmth:
     if lesson is None:
         return Warmth()
     sources = tuple(cell.source for cell in lesson.cells if cell.cell_type == "code")
-    return Warmth(_imports(sources), tuple(cell.source for cell in prefix_cells(lesson)))
+    prefix = tuple(cell.source for cell in prefix_cells(lesson))
+    return Warmth(_imports(sources), prefix, withheld(lesson))
+
+
+def withheld(lesson: NotebookNode | None) -> tuple[str, ...]:
+    """Parts of the course that a lesson withholds while it is graded: its exercises ask for them.
+
+    A lesson names them at its top, as ``withheld`` of the metadata ``course``.
+    """
+    about = lesson.metadata.get("course", {}) if lesson is not None else {}
+    return tuple(about.get("withheld", ()))
 
 
 def prefix_cells(lesson: NotebookNode) -> list[NotebookNode]:

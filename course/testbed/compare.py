@@ -57,15 +57,12 @@ def strengths(before: pd.DataFrame, during: pd.DataFrame) -> pd.Series:
     bursts = before.columns.get_level_values(1).isin(
         ["error_ratio", "queue_length", "memory_utilization"]
     )
-    quantile = pd.Series(np.where(bursts, 0.75, 0.5), index=before.columns)
     was, is_now = (
-        pd.Series({c: table[c].quantile(quantile[c]) for c in before.columns})
-        for table in (before, during)
+        table.quantile(0.75).where(bursts, table.median()) for table in (before, during)
     )
     spread = 1.4826 * (before - before.median()).abs().median()
-    least = pd.Series(
-        {c: max(EFFECTS[c[1]][0], EFFECTS[c[1]][1] * abs(was[c])) for c in before.columns}
-    )
+    absolute, share = np.array([EFFECTS[metric] for _, metric in before.columns]).T
+    least = np.maximum(absolute, share * was.abs().fillna(0.0))
     return (is_now - was) / np.maximum(least, _SPREADS * spread.fillna(0.0))
 
 

@@ -179,6 +179,17 @@ def test_memory_of_all_kernels_processes_counts_once_among_sharers(
     assert "memory" in str(run_cells(cell, limits=limits).notebook.cells[0].outputs)
 
 
+def test_what_a_lesson_withholds_is_kept_from_its_forked_kernels(sandbox: None) -> None:
+    cell = nbformat.v4.new_code_cell("from course.telemetry import prometheus")
+    lesson = nbformat.v4.new_notebook(cells=[cell])
+    lesson.metadata["course"] = {"withheld": ["course.telemetry.prometheus"]}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.source + " as p")])
+    with NotebookSession(notebook, fixture.QUICK, lesson=lesson) as session:
+        session.run()
+        assert isinstance(session._kernel._process, forkserver.ForkedKernel)
+        assert "kept back" in printed(session)
+
+
 def test_processes_below_this_one_share_it(server: ForkServer) -> None:
     with shared_server(Warmth()) as found:
         assert found is not None
@@ -201,7 +212,7 @@ def test_others_wait_for_a_parent_that_still_warms_up(sandbox: None) -> None:
 def test_others_are_told_that_a_parent_did_not_come_up(
     sandbox: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forkserver, "fork_server_command", lambda base, uid: ["/bin/false"])
+    monkeypatch.setattr(forkserver, "fork_server_command", lambda *base: ["/bin/false"])
     warmth = Warmth(("fractions",))
     with shared_server(warmth) as found:
         assert found is not None

@@ -15,7 +15,13 @@ import pytest
 
 from course.grading import sandbox as box
 from course.grading.limits import MB, Limits
-from course.grading.sandbox import RunFolder, copy_plainly, read_regular, sandbox_command
+from course.grading.sandbox import (
+    RunFolder,
+    SandboxError,
+    copy_plainly,
+    read_regular,
+    sandbox_command,
+)
 
 pytestmark = pytest.mark.sandbox
 
@@ -25,8 +31,9 @@ def inside(sandbox: None) -> Iterator[Callable[..., str]]:
     """Run a program in a sandbox of its own and return what it prints."""
     folders = []
 
-    def run(code: str, limits: Limits = fixture.QUICK) -> str:
+    def run(code: str, limits: Limits = fixture.QUICK, withheld: tuple[str, ...] = ()) -> str:
         folder = RunFolder.make()
+        folder.withheld = withheld
         folders.append(folder)
         command = sandbox_command(folder, [sys.executable, "-c", code], limits)
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -72,6 +79,32 @@ def test_the_student_s_package_is_there_and_the_rest_is_not(inside: Callable) ->
         "print([u.find_spec('course.' + n) is None for n in ('lessons', 'grading', 'authoring')])"
     )
     assert printed.strip() == "[True, True, True]"
+
+
+@pytest.mark.parametrize("module", ["course.telemetry.prometheus", "course.scoring.events"])
+def test_what_a_lesson_withholds_can_be_neither_imported_nor_read(
+    inside: Callable, module: str
+) -> None:
+    code = (
+        "import os, course.shop, course.telemetry.datasets\n"
+        f"try: import {module}; print('THERE')\n"
+        "except ImportError as error: print('kept back' in str(error))\n"
+        f"place = '/opt/{module.replace('.', '/')}'\n"
+        "folder = place if os.path.isdir(place) else os.path.dirname(place) + '/__pycache__'\n"
+        "print(os.listdir(folder) if os.path.isdir(folder) else [])\n"
+        "try: open(f'{folder}/x', 'w'); print('WRITTEN')\n"
+        "except OSError: print('read-only')\n"
+    )
+    assert "THERE" in inside(code)
+    assert inside(code, withheld=(module,)).split("\n")[:3] in (
+        ["True", "['__init__.py']", "read-only"],
+        ["True", "[]", "read-only"],
+    )
+
+
+def test_a_lesson_that_withholds_what_is_not_there_is_refused() -> None:
+    with pytest.raises(SandboxError, match=r"course\.telemetry\.promotheus"):
+        box.withheld(["course.telemetry.promotheus"])
 
 
 def test_repository_secret_home_and_other_submissions_cannot_be_found(

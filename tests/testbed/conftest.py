@@ -1,4 +1,4 @@
-"""One shop for all tests that need it whole: started once, under load, ended for certain."""
+"""One whole shop for the tests of a module: started once, under load, ended for certain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Shop:
         return ask_supervisor(self.state, path, order)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The shop under load, with the real monitoring where it is installed."""
     folder = tmp_path_factory.mktemp("shop") / "run"
