@@ -1,7 +1,8 @@
 """Audit of a month: the reference earns everything, the release nothing, wrong answers little.
 
-Every answer gets a kernel of its own, forked from a warm parent, in which only the cells run that
-this answer needs, and is then asked under one secret after the other.
+The reference and the untouched release get kernels of their own, forked from a warm parent, in
+which only the cells run that the exercise needs; a few wrong answers share one, each forgotten
+before the next. All are asked under one secret after the other.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ from course.grading.session import NotebookSession
 from course.grading.slicing import warmth
 from course.lessons import Month
 from course.lessons import month as find_month
+from course.lessons.checking import WrongAnswer
 
 _STUB = "raise NotImplementedError('write this function')"
-_LIMITS = Limits(notebook_s=300.0, total_s=3600.0)
+_LIMITS = Limits(notebook_s=300.0, total_s=3600.0, restarts=20)
 # Secrets for which one kernel is asked; more share the work of the reference among processes.
 _SECRETS_A_KERNEL = 4
+# Wrong answers that are tried one after the other in one kernel.
+_ANSWERS_A_KERNEL = 5
 # With this many secrets an audit is a quick one.
 _QUICK = 2
 
@@ -196,13 +200,14 @@ def audit(
         for first in range(0, seeds, _SECRETS_A_KERNEL):
             some = range(first, min(first + _SECRETS_A_KERNEL, seeds))
             tasks.append(_Task(found, name, "reference", "reference", unsafe, some))
-    tasks += [
-        _Task(found, answer.exercise, answer.name, answer.kind, unsafe, few, answer.code)
-        for answer in found.load_wrong_answers()
-        if answer.exercise in wanted
-    ]
-    # Exercise by exercise in the table, whatever the order in which they were tried.
-    tasks.sort(key=lambda task: wanted.index(task.exercise))
+    answers = [answer for answer in found.load_wrong_answers() if answer.exercise in wanted]
+    for name in wanted:
+        here = [answer for answer in answers if answer.exercise == name]
+        for first in range(0, len(here), _ANSWERS_A_KERNEL):
+            some_answers = tuple(here[first : first + _ANSWERS_A_KERNEL])
+            tasks.append(_Task(found, name, "", "", unsafe, few, some_answers))
+    # What takes longest is begun first; in the table stands exercise by exercise.
+    tasks.sort(key=lambda task: -len(task.seeds) * max(1, len(task.answers)))
     if jobs > 1:
         lesson = warmth(lesson_notebook(found))
         with (
@@ -214,13 +219,20 @@ def audit(
     else:
         for task in tasks:
             report.trials += _try(task)
+    kinds = ["reference", "release"]
+    report.trials.sort(
+        key=lambda trial: (
+            wanted.index(trial.exercise),
+            kinds.index(trial.kind) if trial.kind in kinds else len(kinds),
+        )
+    )
     report.seconds = time.monotonic() - started
     return report
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One answer to one exercise, to be tried under some secrets."""
+    """One answer to one exercise, or several in one kernel, to be tried under some secrets."""
 
     month: Month
     exercise: str
@@ -228,7 +240,7 @@ class _Task:
     kind: str
     unsafe: bool
     seeds: range
-    code: str = ""
+    answers: tuple[WrongAnswer, ...] = ()
 
 
 @cache
@@ -239,19 +251,31 @@ def _lesson(month: Month) -> NotebookNode:
 
 def _try(task: _Task) -> list[Trial]:
     lesson = _lesson(task.month)
-    notebook = answered(lesson, task.exercise, task.code) if task.code else copy.deepcopy(lesson)
+    notebook = copy.deepcopy(lesson)
     if task.kind == "release":
         notebook = release_notebook(notebook)
+    elif task.answers:
+        notebook = answered(notebook, task.exercise, "")
     month = task.month
     with NotebookSession(
         notebook, _LIMITS, unsafe=task.unsafe, lesson=lesson, only=task.exercise,
         asked=month.exercise(task.exercise).functions,
+        more=[answer.code for answer in task.answers],
     ) as session:  # fmt: skip
         session.run()
-        return [
-            _trial(session, month, task.exercise, task.answer, task.kind, seed)
-            for seed in task.seeds
-        ]
+        trials = []
+        for answer in task.answers:
+            session.replace(task.exercise, answer.code)
+            trials += [
+                _trial(session, month, task.exercise, answer.name, answer.kind, seed)
+                for seed in task.seeds
+            ]
+        if not task.answers:
+            trials = [
+                _trial(session, month, task.exercise, task.answer, task.kind, seed)
+                for seed in task.seeds
+            ]
+        return trials
 
 
 def _trial(

@@ -116,6 +116,8 @@ class _Writer:
         self.blob: list[bytes] = []
         self.size = 0
         self.nodes = 0
+        # Frames that go together often share their labels: those are written once.
+        self.indexes: dict[int, tuple[Any, int]] = {}
 
     def buffer(self, data: bytes) -> list[int]:
         place = [self.size, len(data)]
@@ -239,10 +241,11 @@ class _Writer:
             values = series.to_numpy(dtype=f"datetime64[{dtype.unit}]")
             return {**self._array(values, depth), "tz": str(dtype.tz)}
         if isinstance(dtype, pd.StringDtype):
-            items = [
-                None if item is None or item is pd.NA or item != item else str.__str__(item)
-                for item in series.tolist()
-            ]
+            items = series.tolist()
+            missing = series.isna()
+            if missing.any():
+                pairs = zip(items, missing.tolist(), strict=True)
+                items = [None if absent else item for item, absent in pairs]
             self.nodes += len(items)
             return {"t": "text", "items": items}
         if isinstance(dtype, np.dtype):
@@ -262,16 +265,24 @@ class _Writer:
         if isinstance(index.dtype, pd.DatetimeTZDtype):
             values = index.tz_convert("UTC").tz_localize(None).to_numpy()
             return {**self._array(values, depth), "tz": str(index.dtype.tz)}
-        return self._column(index.to_series(), depth)
+        return self._column(index, depth)
 
     def _index(self, index: Any, depth: int) -> dict:
+        known = self.indexes.get(id(index))
+        if known is not None:
+            return {"kind": "same", "v": known[1]}
+        node = self._new_index(index, depth)
+        # Kept, so that no other gets its id.
+        self.indexes[id(index)] = index, len(self.indexes)
+        return node
+
+    def _new_index(self, index: Any, depth: int) -> dict:
         names = [self.node(name, depth + 1) for name in index.names]
         if isinstance(index, pd.RangeIndex):
             return {"kind": "range", "v": [index.start, index.stop, index.step], "names": names}
         if isinstance(index, pd.MultiIndex):
             levels = [
-                self._column(index.get_level_values(i).to_series(), depth + 1)
-                for i in range(index.nlevels)
+                self._column(index.get_level_values(i), depth + 1) for i in range(index.nlevels)
             ]
             return {"kind": "multi", "v": levels, "names": names}
         out = {"kind": "flat", "v": self._labels(index, depth + 1), "names": names}
@@ -288,6 +299,7 @@ class _Reader:
         self.blob = blob
         self.nodes = 0
         self.bytes = 0
+        self.indexes: list[pd.Index] = []
 
     def value(self, node: Any, depth: int) -> Any:
         self.nodes += 1
@@ -381,10 +393,7 @@ class _Reader:
 
     def _column(self, node: dict, depth: int) -> pd.Series:
         if node.get("t") == "text":
-            items = node["items"]
-            if not all(item is None or type(item) is str for item in items):
-                raise CodecError("not text")
-            return pd.Series(items, dtype="str")
+            return pd.Series(_texts(node), dtype="str")
         if node.get("t") != "array":
             raise CodecError("not a column")
         series = pd.Series(self._array(node, depth))
@@ -393,13 +402,26 @@ class _Reader:
         return series
 
     def _labels(self, node: dict, depth: int) -> pd.Index | pd.Series:
-        """A column of labels; times with a zone, the usual ones, take a short cut."""
+        """A column of labels; text and times with a zone, the usual ones, take a short cut."""
+        if node.get("t") == "text":
+            return pd.Index(_texts(node), dtype="str")
         if node.get("t") != "array" or node.get("tz") is None:
             return self._column(node, depth)
         times = pd.DatetimeIndex(self._array(node, depth)).tz_localize("UTC")
         return times.tz_convert(_match(_ZONE, node["tz"]))
 
     def _index(self, node: dict, depth: int) -> pd.Index:
+        if node["kind"] == "same":
+            place = _int64(node["v"])
+            if not 0 <= place < len(self.indexes):
+                raise CodecError("labels are said to have come before, and have not")
+            # A view has a name of its own.
+            return self.indexes[place].view()
+        index = self._new_index(node, depth)
+        self.indexes.append(index)
+        return index
+
+    def _new_index(self, node: dict, depth: int) -> pd.Index:
         names = [self.value(name, depth + 1) for name in node["names"]]
         names = [tuple(name) if type(name) is list else name for name in names]
         if node["kind"] == "range":
@@ -457,9 +479,16 @@ class _Reader:
 
 def _one_plain_dtype(frame: pd.DataFrame) -> bool:
     """Whether all columns are of one dtype whose bytes can travel as one block."""
-    first = frame.dtypes.iloc[0]
+    first, *others = frame.dtypes.to_numpy()
     plain = isinstance(first, np.dtype) and _DTYPE.fullmatch(first.newbyteorder("<").str)
-    return bool(plain) and bool((frame.dtypes == first).all())
+    return bool(plain) and all(other == first for other in others)
+
+
+def _texts(node: dict) -> list[str | None]:
+    items: list[str | None] = node["items"]
+    if not set(map(type, items)) <= {str, type(None)}:
+        raise CodecError("not text")
+    return items
 
 
 def _count_hash(hashes: Counter, key: Any) -> None:

@@ -18,7 +18,7 @@ from course.grading.kernel import Kernel, KernelStartError
 from course.grading.limits import Limits
 from course.grading.safety import line
 from course.grading.sandbox import RunFolder, SandboxError
-from course.grading.slicing import Plan, plan, prefix_cells, warmth, withheld
+from course.grading.slicing import Plan, names_of, plan, prefix_cells, warmth, withheld
 from course.lessons import Exercise
 from course.lessons.checking import Handle, StudentError
 
@@ -144,6 +144,46 @@ class NotebookSession:
                 cell.outputs = [from_dict(
                     {"output_type": "stream", "name": "stdout", "text": text}
                 )]  # fmt: skip
+
+    def replace(self, exercise: str, source: str) -> None:
+        """Put another answer to an exercise in the place of the one that ran, in the same kernel.
+
+        For answers that are trusted not to spy on each other, as those of an audit: what the
+        last one has defined is forgotten, and the cells after it that use it run again.
+        """
+        cells = self.notebook.cells
+        place = next(
+            i for i, cell in enumerate(cells)
+            if cell.metadata.get("nbgrader", {}).get("grade_id") == exercise
+        )  # fmt: skip
+        last, new = names_of(cells[place].source), names_of(source)
+        cells[place].source = source
+        self._plan.run.add(place)
+        self._deadly.discard(place)
+        self.deadly_functions.clear()
+        if not self.alive:
+            self._revive()
+            return
+        kernel = self._kernel
+        assert kernel is not None
+        others = (names_of(c.source) for i, c in enumerate(cells) if i != place and _is_code(c))
+        own = sorted(last.bound.difference(*(names.bound for names in others)))
+        kernel.execute(
+            "\n".join(f"globals().pop({name!r}, None)" for name in own), self.limits.cell_s
+        )
+        changed = set(last.bound | new.bound)
+        for i in sorted(i for i in self._plan.run if i >= place):
+            if i != place and not names_of(cells[i].source).used & changed:
+                continue
+            result = kernel.execute(cells[i].source, self.limits.cell_s)
+            cells[i].outputs = []
+            if result.status == "error":
+                name, _, text = result.error.partition(": ")
+                _append_error(cells[i], name, text)
+            if not self.alive:
+                self._deadly.add(i)
+                self._revive(before=i)
+                return
 
     def crash(self, *, keep_files: bool = True) -> None:
         """Kill the kernel as a power cut would; the next request starts another.
@@ -275,14 +315,14 @@ class NotebookStudent:
     ) -> list[Any]:
         """Call a function once for each tuple of arguments, several calls a request."""
         waiting, answers, limit = list(calls), list[Any](), timeout or self._limit
-        size, slowest = 1, 1e-4  # the first alone shows how long one takes
+        size = 1  # the first alone shows how long one takes
         while waiting:
             part, waiting = waiting[:size], waiting[size:]
             started = time.monotonic()
             answers += self._together(function, part, limit)
-            slowest = max((time.monotonic() - started) / len(part), slowest)
+            latest = max((time.monotonic() - started) / len(part), 1e-4)
             # As many as should take a quarter of the time that one may take.
-            size = int(min(max(limit / 4 / slowest, 1), _TOGETHER))
+            size = int(min(max(limit / 4 / latest, 1), _TOGETHER))
         return answers
 
     def _together(self, function: str, part: list[tuple[Any, ...]], limit: float) -> list[Any]:
@@ -441,6 +481,10 @@ def _is_input_error(request: dict) -> bool:
     except codec.CodecError:
         return True
     return False
+
+
+def _is_code(cell: NotebookNode) -> bool:
+    return bool(cell.cell_type == "code")
 
 
 def _is_check(cell: NotebookNode) -> bool:

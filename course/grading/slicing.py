@@ -72,13 +72,24 @@ def withheld(lesson: NotebookNode | None) -> tuple[str, ...]:
 
 
 def prefix_cells(lesson: NotebookNode) -> list[NotebookNode]:
-    """The code cells before the first one that a student writes or is graded on."""
+    """The code cells before the first one that a student writes or is graded on.
+
+    Without those that need what the lesson withholds: they would fail.
+    """
+    kept, beyond = withheld(lesson), set[str]()
     cells = []
     for cell in lesson.cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id"):
             break
-        if cell.cell_type == "code" and cell.source.strip():
-            cells.append(cell)
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        if kept:
+            needed = [f"{name}." for name in _imports((cell.source,))]
+            names = names_of(cell.source)
+            if names.used & beyond or any(n.startswith(f"{k}.") for n in needed for k in kept):
+                beyond |= names.bound
+                continue
+        cells.append(cell)
     return cells
 
 
@@ -196,8 +207,59 @@ def names_of(source: str, modules: frozenset[str] = frozenset()) -> Names:
         for node in ast.walk(tree)
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
     }
+    used &= _needed(tree)
     star = any(isinstance(n, ast.ImportFrom) and n.names[0].name == "*" for n in ast.walk(tree))
     return Names(frozenset(used), frozenset(bound), star or bool(used & _DYNAMIC))
+
+
+def _needed(tree: ast.Module) -> set[str]:
+    """Names that something in a cell reads before the cell has certainly bound them itself."""
+    needed: set[str] = set()
+
+    def read(node: ast.AST, bound: set[str]) -> None:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Store):
+                needed.update({part.id} - bound)
+            elif isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
+                needed.update({part.target.id} - bound)
+
+    def follow(body: list[ast.stmt], bound: set[str]) -> set[str]:
+        for statement in body:
+            if isinstance(statement, (ast.For, ast.With)):
+                heads = [statement.iter] if isinstance(statement, ast.For) else statement.items
+                for head in heads:
+                    read(head, bound)
+                targets = _stored(statement.target) if isinstance(statement, ast.For) else set()
+                for head in heads:
+                    targets |= _stored(head)
+                inside = follow(statement.body, bound | targets)
+                if isinstance(statement, ast.With):
+                    bound = inside
+                else:
+                    follow(statement.orelse, bound)
+                continue
+            read(statement, bound)
+            if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
+                whole = (
+                    statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                )
+                bound = bound.union(*map(_stored, whole))
+            elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                bound = bound | {statement.name}
+            elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+                bound = bound | {a.asname or a.name.partition(".")[0] for a in statement.names}
+        return bound
+
+    follow(tree.body, set())
+    return needed
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {
+        part.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
 
 
 @lru_cache(maxsize=2048)

@@ -57,9 +57,7 @@ def strengths(before: pd.DataFrame, during: pd.DataFrame) -> pd.Series:
     bursts = before.columns.get_level_values(1).isin(
         ["error_ratio", "queue_length", "memory_utilization"]
     )
-    was, is_now = (
-        table.quantile(0.75).where(bursts, table.median()) for table in (before, during)
-    )
+    was, is_now = (table.quantile(0.75).where(bursts, table.median()) for table in (before, during))
     spread = 1.4826 * (before - before.median()).abs().median()
     absolute, share = np.array([EFFECTS[metric] for _, metric in before.columns]).T
     least = np.maximum(absolute, share * was.abs().fillna(0.0))

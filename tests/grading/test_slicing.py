@@ -67,6 +67,44 @@ def test_the_cells_before_the_first_answer_are_the_prefix() -> None:
     assert warmth(LESSON).imports == ("numpy", "matplotlib.pyplot")
 
 
+def test_cells_that_need_what_is_withheld_are_no_part_of_the_prefix() -> None:
+    lesson = notebook(
+        ("demo", "import numpy as np\nlimit = 3"),
+        (
+            "demo",
+            "from course.telemetry import prometheus\ndef ask(): return prometheus.evaluate()",
+        ),
+        ("demo", "shown = ask()"),
+        ("demo", "weights = np.ones(limit)"),
+        ("answer f", "def f(x): return x"),
+    )
+    lesson.metadata["course"] = {"withheld": ["course.telemetry.prometheus"]}
+    assert [cell.source for cell in prefix_cells(lesson)] == [
+        lesson.cells[0].source, lesson.cells[3].source
+    ]  # fmt: skip
+    assert plan(lesson, lesson).run == {4}
+
+
+@pytest.mark.parametrize(
+    ("code", "used"),
+    [
+        ("figure, ax = plots.one()\nax.plot(data)", {"plots", "data"}),
+        ("for ax in axes:\n    ax.plot()", {"axes"}),
+        ("for ax in axes:\n    ax.plot()\nax.show()", {"axes", "ax"}),
+        ("with make() as held:\n    x = held\ny = x", {"make"}),
+        ("if data:\n    x = 1\nprint(x)", {"data", "print", "x"}),
+        ("x = x + 1", {"x"}),
+        ("x += 1", {"x"}),
+        ("def f():\n    return g()\ndef g():\n    return 1", {"g"}),
+        ("rows = [row for row in table]", {"table"}),
+        ("import numpy as np\nz = np.ones(3)", set()),
+        ("x: int\nprint(x)", {"int", "print", "x"}),
+    ],
+)
+def test_what_a_cell_binds_before_it_reads_it_needs_from_nobody(code: str, used: set[str]) -> None:
+    assert names_of(code).used == used
+
+
 def test_one_exercise_alone_needs_less() -> None:
     assert plan(LESSON, LESSON, only="f").run == {1}
 
@@ -116,7 +154,7 @@ def test_what_no_answer_can_have_changed_is_shown_as_the_lesson_has_it() -> None
         ("print(items)", "print items", ""),
         ("def f():\n    global g\n    g = 1", "", "f g"),
         ("import a.b as c, d.e", "", "c d"),
-        ("for i in r:\n    s += i", "r s i", "i s"),
+        ("for i in r:\n    s += i", "r s", "i s"),
         ("not python at all", "", ""),
     ],
 )

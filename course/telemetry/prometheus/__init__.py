@@ -33,8 +33,8 @@ Minutes of one service, exposed as gauges, under a rule with a delay and a hyste
 [['SlowCheckout', 'checkout', 'page']]
 """
 
+from course.telemetry.durations import format_duration, parse_duration
 from course.telemetry.prometheus.alerts import Alert, AlertHistory
-from course.telemetry.prometheus.durations import format_duration, parse_duration
 from course.telemetry.prometheus.errors import EvaluationError, RuleFileError
 from course.telemetry.prometheus.evaluate import evaluate
 from course.telemetry.prometheus.rulefile import Rule, RuleFile, RuleGroup, load_rules

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from course.telemetry.durations import format_duration
 from course.telemetry.prometheus.alerts import Alert, AlertHistory, alerts_of
-from course.telemetry.prometheus.durations import format_duration
 from course.telemetry.prometheus.engine import Engine
 from course.telemetry.prometheus.errors import EvaluationError
 from course.telemetry.prometheus.expressions import Selector, selectors

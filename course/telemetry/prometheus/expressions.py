@@ -11,6 +11,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from course.telemetry.regexes import regex_matches
+
 MAX_CHARACTERS = 4096
 MAX_DEPTH = 60
 MAX_RANGE_MS = 400 * 86_400_000
@@ -193,19 +195,6 @@ class Paren:
 
 
 Expr = Number | Text | Selector | Range | Call | Aggregate | Binary | Negate | Paren
-
-
-def regex_matches(pattern: str, values: list[str]) -> list[bool]:
-    """RE2 search over a list of strings: linear time whatever the pattern."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not values:
-        return []
-    result: list[bool] = pc.match_substring_regex(
-        pa.array(values, pa.string()), pattern
-    ).to_pylist()
-    return result
 
 
 def parse_expression(text: str) -> Expr:

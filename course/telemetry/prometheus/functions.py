@@ -9,9 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from course.telemetry.prometheus.errors import EvaluationError
-from course.telemetry.prometheus.expressions import Expr, Range, Selector, regex_matches
+from course.telemetry.prometheus.expressions import Expr, Range, Selector
 from course.telemetry.prometheus.series import Labels, make_labels
 from course.telemetry.prometheus.vectors import Vector, drop_name, without
+from course.telemetry.regexes import regex_matches
 
 ELEMENTWISE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "abs": np.abs,

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from course.telemetry.durations import parse_duration
 from course.telemetry.prometheus._yaml import Mapping, Node, Scalar, Sequence, kind, read_yaml
-from course.telemetry.prometheus.durations import parse_duration
 from course.telemetry.prometheus.errors import RuleFileError
 from course.telemetry.prometheus.expressions import Expr, parse_expression
 from course.telemetry.prometheus.templates import Template, check_annotation, parse_label_template

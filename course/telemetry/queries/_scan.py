@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from course.telemetry.prometheus.expressions import regex_matches
+from course.telemetry.regexes import regex_matches
 
 MAX_CHARACTERS = 4096
 MAX_DEPTH = 40

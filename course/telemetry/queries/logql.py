@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from course.telemetry.prometheus.durations import parse_duration
+from course.telemetry.durations import parse_duration
 from course.telemetry.queries._scan import (
     Cursor,
     QueryError,

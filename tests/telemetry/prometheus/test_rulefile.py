@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from course.telemetry.durations import format_duration
 from course.telemetry.prometheus import RuleFileError, load_rules, parse_duration
-from course.telemetry.prometheus.durations import format_duration
 from tests.telemetry.prometheus import promtool, record
 from tests.telemetry.prometheus.rejects import INVALID, STRICTER, VALID
 

@@ -216,14 +216,18 @@ def _says_all(samples: list[tuple[int, float]], ends: list[int], width: int, ali
 
 def check_rate(student: Student, hidden: Hidden) -> list[Case]:
     """Two counters whose samples keep clear of every boundary, three that do not."""
-    rng = np.random.default_rng(hidden.seed("rate"))
+    counters = hidden.cached("rate-counters", lambda: _counters(hidden.seed("rate")))
     cases = []
-    for number in range(5):
-        aligned = number >= 2
-        counter = make_counter(rng, aligned=aligned)
+    for number, (aligned, counter) in enumerate(counters):
         what = "samples on boundaries" if aligned else "samples clear of boundaries"
         cases.append(tried(_rate_case, student, f"counter {number + 1}, {what}", counter))
     return cases
+
+
+def _counters(seed: int) -> list[tuple[bool, Counter]]:
+    """Counters, and whether their samples lie on boundaries."""
+    rng = np.random.default_rng(seed)
+    return [(number >= 2, make_counter(rng, aligned=number >= 2)) for number in range(5)]
 
 
 def _rate_case(student: Student, name: str, counter: Counter) -> Case:
