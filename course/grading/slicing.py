@@ -325,7 +325,7 @@ def _root(node: ast.AST) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4096)
 def _imports(sources: tuple[str, ...]) -> tuple[str, ...]:
     """Modules that the cells of a lesson import anywhere, in order."""
     found: dict[str, None] = {}
