@@ -174,6 +174,8 @@ def _array(**changes: Any) -> str:
                         _array(shape=[2, 2, 1], b=[0, 32]), _array(shape=[2, 2], b=[0, 64]),
                         '{"t":"array","dtype":"object","shape":[2,2],"items":[1,2,3,[4]]}', "[]")),
         _packet('{"t":"dict","v":[[{"t":"array"},1]]}'),
+        *(_packet('{"t":"index","v":{"kind":"same","v":' + place + '}}')
+          for place in ("0", "-1", '"0"', "1e9")),
     ],
 )  # fmt: skip
 def test_hostile_packets_are_refused(packet: bytes) -> None:
@@ -219,3 +221,18 @@ def test_a_frame_of_floats_travels_in_one_piece_and_can_be_changed():
     pd.testing.assert_frame_equal(back, frame)
     back.loc["x", "a"] = 7.0
     assert back["a"].tolist()[0] == 7.0
+
+
+def test_labels_that_frames_share_travel_once_and_keep_names_of_their_own():
+    first = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=["first row", "second row"])
+    second = pd.DataFrame(2 * first.to_numpy(), index=first.index, columns=first.columns)
+    packet = encode([first, {"other": second}, first.index])
+    assert packet.count(b"first row") == 1
+    back, other, labels = decode(packet)
+    pd.testing.assert_frame_equal(back, first)
+    pd.testing.assert_frame_equal(other["other"], second)
+    pd.testing.assert_index_equal(labels, first.index)
+    back.index.name = "mine"
+    back.index = ["x", "y"]
+    assert other["other"].index.name is None
+    assert other["other"].index.tolist() == labels.tolist() == ["first row", "second row"]

@@ -212,6 +212,22 @@ def test_own_files_can_be_read_and_the_originals_not_changed(
     assert (tmp_path / "own.csv").read_text() == "1"
 
 
+def test_another_answer_takes_the_place_of_the_last_one(run_cells: Callable) -> None:
+    session = run_cells("base = 1", "def f(x):\n    return helper(x)\ndef helper(x):\n    return x",
+                        "shown = f(base)", "def last(): return shown")  # fmt: skip
+    for place, cell in enumerate(session.notebook.cells):
+        cell.metadata["nbgrader"] = {"grade_id": f"cell-{place}"}
+    session.replace("cell-1", "def f(x):\n    return 2 * x")
+    assert (student(session).call("f", 4), student(session).call("last")) == (8, 2)
+    with pytest.raises(StudentError, match="defines no `helper`"):
+        student(session).call("helper", 1)
+    session.replace("cell-1", "import os\nos._exit(1)")
+    with pytest.raises(StudentError):
+        student(session).call("f", 4)
+    session.replace("cell-1", "def f(x):\n    return 3 * x")
+    assert student(session).call("f", 4) == 12
+
+
 def test_no_run_folder_is_left_behind(run_cells: Callable) -> None:
     session = run_cells("import os; os._exit(0)", "1")
     folder = session._kernel.folder.path
