@@ -195,17 +195,17 @@ def audit(
     wanted = exercises or [exercise.id for exercise in found.exercises]
     few = range(min(seeds, wrong_seeds or (1 if seeds <= _QUICK else 2)))
     report = AuditReport(found.name, seeds, len(few))
-    tasks = [_Task(found, name, "release", "release", unsafe, few) for name in wanted]
+    tasks = [_Task(found, name, "release", unsafe, few) for name in wanted]
     for name in wanted:
         for first in range(0, seeds, _SECRETS_A_KERNEL):
             some = range(first, min(first + _SECRETS_A_KERNEL, seeds))
-            tasks.append(_Task(found, name, "reference", "reference", unsafe, some))
+            tasks.append(_Task(found, name, "reference", unsafe, some))
     answers = [answer for answer in found.load_wrong_answers() if answer.exercise in wanted]
     for name in wanted:
         here = [answer for answer in answers if answer.exercise == name]
         for first in range(0, len(here), _ANSWERS_A_KERNEL):
             some_answers = tuple(here[first : first + _ANSWERS_A_KERNEL])
-            tasks.append(_Task(found, name, "", "", unsafe, few, some_answers))
+            tasks.append(_Task(found, name, "answers", unsafe, few, some_answers))
     # What takes longest is begun first; in the table stands exercise by exercise.
     tasks.sort(key=lambda task: -len(task.seeds) * max(1, len(task.answers)))
     if jobs > 1:
@@ -219,24 +219,18 @@ def audit(
     else:
         for task in tasks:
             report.trials += _try(task)
-    kinds = ["reference", "release"]
-    report.trials.sort(
-        key=lambda trial: (
-            wanted.index(trial.exercise),
-            kinds.index(trial.kind) if trial.kind in kinds else len(kinds),
-        )
-    )
+    place = {"reference": 0, "release": 1}
+    report.trials.sort(key=lambda t: (wanted.index(t.exercise), place.get(t.kind, 2)))
     report.seconds = time.monotonic() - started
     return report
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One answer to one exercise, or several in one kernel, to be tried under some secrets."""
+    """The reference, the release or several other answers, to be tried under some secrets."""
 
     month: Month
     exercise: str
-    answer: str
     kind: str
     unsafe: bool
     seeds: range
@@ -251,11 +245,9 @@ def _lesson(month: Month) -> NotebookNode:
 
 def _try(task: _Task) -> list[Trial]:
     lesson = _lesson(task.month)
-    notebook = copy.deepcopy(lesson)
+    notebook = answered(lesson, task.exercise, "") if task.answers else copy.deepcopy(lesson)
     if task.kind == "release":
         notebook = release_notebook(notebook)
-    elif task.answers:
-        notebook = answered(notebook, task.exercise, "")
     month = task.month
     with NotebookSession(
         notebook, _LIMITS, unsafe=task.unsafe, lesson=lesson, only=task.exercise,
@@ -263,18 +255,16 @@ def _try(task: _Task) -> list[Trial]:
         more=[answer.code for answer in task.answers],
     ) as session:  # fmt: skip
         session.run()
+
+        def asked(name: str, kind: str) -> list[Trial]:
+            return [_trial(session, month, task.exercise, name, kind, seed) for seed in task.seeds]
+
+        if not task.answers:
+            return asked(task.kind, task.kind)
         trials = []
         for answer in task.answers:
             session.replace(task.exercise, answer.code)
-            trials += [
-                _trial(session, month, task.exercise, answer.name, answer.kind, seed)
-                for seed in task.seeds
-            ]
-        if not task.answers:
-            trials = [
-                _trial(session, month, task.exercise, task.answer, task.kind, seed)
-                for seed in task.seeds
-            ]
+            trials += asked(answer.name, answer.kind)
         return trials
 
 

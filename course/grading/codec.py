@@ -261,12 +261,6 @@ class _Writer:
             )
         return self._array(series.to_numpy(dtype=object), depth)
 
-    def _labels(self, index: Any, depth: int) -> dict:
-        if isinstance(index.dtype, pd.DatetimeTZDtype):
-            values = index.tz_convert("UTC").tz_localize(None).to_numpy()
-            return {**self._array(values, depth), "tz": str(index.dtype.tz)}
-        return self._column(index, depth)
-
     def _index(self, index: Any, depth: int) -> dict:
         known = self.indexes.get(id(index))
         if known is not None:
@@ -285,7 +279,7 @@ class _Writer:
                 self._column(index.get_level_values(i), depth + 1) for i in range(index.nlevels)
             ]
             return {"kind": "multi", "v": levels, "names": names}
-        out = {"kind": "flat", "v": self._labels(index, depth + 1), "names": names}
+        out = {"kind": "flat", "v": self._column(index, depth + 1), "names": names}
         frequency = getattr(index, "freqstr", None)
         if frequency and _FREQUENCY.fullmatch(frequency):
             out["freq"] = frequency

@@ -114,24 +114,28 @@ class NotebookSession:
                 reason = "the notebook's time was up" if left <= 0 else "the kernel was gone"
                 _append_error(cell, "NotRun", f"This cell was not run: {reason}.")
                 continue
-            result = self._kernel.execute(  # type: ignore[union-attr]
-                cell.source, min(self.limits.cell_s, left), record=True
-            )
-            size = sum(len(str(output)) for output in result.outputs)
-            room -= size
-            cell.outputs = [from_dict(output) for output in result.outputs] if room > 0 else []
-            if result.status == "timeout":
-                _append_error(cell, "Timeout", f"Stopped after {result.seconds:.0f} s.")
-            elif result.status == "error" and not any(
-                output.output_type == "error" for output in cell.outputs
-            ):
-                _append_error(cell, "Error", result.error)
-            if not self.alive:
-                reason = self._kernel.death or "its process ended"  # type: ignore[union-attr]
-                _append_error(cell, "KernelDied", f"{_KERNEL_DIED} in this cell: {reason}.")
-                self.notes.append(f"{_KERNEL_DIED} in a cell: {reason}")
-                self._deadly.add(i)
-                self._revive(before=i)
+            room -= self._run_cell(i, min(self.limits.cell_s, left), room)
+
+    def _run_cell(self, i: int, timeout: float, room: int) -> int:
+        """Run a cell and record its outputs if they fit; returns their size in characters."""
+        cell, kernel = self.notebook.cells[i], self._kernel
+        assert kernel is not None
+        result = kernel.execute(cell.source, timeout, record=True)
+        size = sum(len(str(output)) for output in result.outputs)
+        cell.outputs = [from_dict(output) for output in result.outputs] if size < room else []
+        if result.status == "timeout":
+            _append_error(cell, "Timeout", f"Stopped after {result.seconds:.0f} s.")
+        elif result.status == "error" and not any(
+            output.output_type == "error" for output in cell.outputs
+        ):
+            _append_error(cell, "Error", result.error)
+        if not self.alive:
+            reason = kernel.death or "its process ended"
+            _append_error(cell, "KernelDied", f"{_KERNEL_DIED} in this cell: {reason}.")
+            self.notes.append(f"{_KERNEL_DIED} in a cell: {reason}")
+            self._deadly.add(i)
+            self._revive(before=i)
+        return size
 
     def _show_the_others(self) -> None:
         """Give the cells that are not run the lesson's outputs, or say that they were not run."""
@@ -175,15 +179,9 @@ class NotebookSession:
         for i in sorted(i for i in self._plan.run if i >= place):
             if i != place and not names_of(cells[i].source).used & changed:
                 continue
-            result = kernel.execute(cells[i].source, self.limits.cell_s)
-            cells[i].outputs = []
-            if result.status == "error":
-                name, _, text = result.error.partition(": ")
-                _append_error(cells[i], name, text)
             if not self.alive:
-                self._deadly.add(i)
-                self._revive(before=i)
                 return
+            self._run_cell(i, self.limits.cell_s, self.limits.notebook_bytes)
 
     def crash(self, *, keep_files: bool = True) -> None:
         """Kill the kernel as a power cut would; the next request starts another.

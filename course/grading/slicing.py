@@ -2,8 +2,8 @@
 
 Everything that a student wrote runs. Of the lesson's own cells the warm parent has run those
 before the first answer; of the others only those run whose names something needs: charts that
-nobody's code refers to do not. The analysis errs towards running more: names are taken without
-regard to order, a bare call such as ``history.pop(...)`` counts as a change of all names in it,
+nobody's code refers to do not. The analysis errs towards running more: what a function reads may
+come from any cell, a bare call such as ``history.pop(...)`` counts as a change of all names in it,
 and student code that looks names up while it runs (`globals`, `exec`, magics) has everything run.
 """
 
@@ -15,11 +15,13 @@ import warnings
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from nbformat import NotebookNode
 
 from course.grading.forkserver import Warmth
 
+K = TypeVar("K")
 _DYNAMIC = {"eval", "exec", "get_ipython", "globals", "locals", "vars", "__import__"}
 _SETTERS = ("seed", "set_", "use", "simplefilter", "filterwarnings", "rc")
 _READERS = {"print", "display", "len", "repr", "isinstance", "getattr", "hasattr", "sorted"}
@@ -137,13 +139,19 @@ def plan(
         run = {i for i in code if notebook.cells[i].source not in prefix}
         return Plan(run, _shown(notebook, originals, names, set(code) - run, set(own)), True)
     wanted = set(asked).union(*(names[i].used for i in own), *(found.used for found in extra))
-    run = set(own)
-    waiting = [i for i in theirs if notebook.cells[i].source not in prefix]
-    while found := [i for i in waiting if names[i].bound & wanted]:
-        run.update(found)
-        wanted.update(*(names[i].used for i in found))
-        waiting = [i for i in waiting if i not in run]
+    later = [i for i in theirs if notebook.cells[i].source not in prefix]
+    run = set(own) | needed_cells(names, wanted, later)
     return Plan(run, _shown(notebook, originals, names, set(code) - run, set(own)), True)
+
+
+def needed_cells(names: dict[K, Names], wanted: Iterable[str], among: Iterable[K]) -> set[K]:
+    """Those cells that bind a wanted name, or one that such a cell uses in turn."""
+    names_wanted, waiting, found = set(wanted), set(among), set[K]()
+    while more := {cell for cell in waiting if names[cell].bound & names_wanted}:
+        found |= more
+        waiting -= more
+        names_wanted.update(*(names[cell].used for cell in more))
+    return found
 
 
 def _shown(
@@ -213,45 +221,54 @@ def names_of(source: str, modules: frozenset[str] = frozenset()) -> Names:
 
 
 def _needed(tree: ast.Module) -> set[str]:
-    """Names that something in a cell reads before the cell has certainly bound them itself."""
+    """Names that a cell reads before it has certainly bound them itself.
+
+    What a function or a lambda reads always counts: it looks names up when it is called, and by
+    then a later cell may have bound them anew.
+    """
     needed: set[str] = set()
 
     def read(node: ast.AST, bound: set[str]) -> None:
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Store):
-                needed.update({part.id} - bound)
-            elif isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
-                needed.update({part.target.id} - bound)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            bound = set()
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+            needed.update({node.id} - bound)
+        elif isinstance(node, ast.AugAssign):
+            needed.update(_stored(node.target) - bound)
+        for part in ast.iter_child_nodes(node):
+            read(part, bound)
 
     def follow(body: list[ast.stmt], bound: set[str]) -> set[str]:
         for statement in body:
-            if isinstance(statement, (ast.For, ast.With)):
-                heads = [statement.iter] if isinstance(statement, ast.For) else statement.items
-                for head in heads:
-                    read(head, bound)
-                targets = _stored(statement.target) if isinstance(statement, ast.For) else set()
-                for head in heads:
-                    targets |= _stored(head)
-                inside = follow(statement.body, bound | targets)
-                if isinstance(statement, ast.With):
-                    bound = inside
-                else:
-                    follow(statement.orelse, bound)
-                continue
-            read(statement, bound)
-            if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
-                whole = (
-                    statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                )
-                bound = bound.union(*map(_stored, whole))
-            elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                bound = bound | {statement.name}
-            elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-                bound = bound | {a.asname or a.name.partition(".")[0] for a in statement.names}
+            if isinstance(statement, ast.With):
+                for item in statement.items:
+                    read(item, bound)
+                bound = follow(statement.body, bound.union(*map(_stored, statement.items)))
+            elif isinstance(statement, ast.For):
+                read(statement.iter, bound)
+                read(statement.target, bound)
+                follow(statement.body, bound | _stored(statement.target))
+                follow(statement.orelse, bound)
+            else:
+                read(statement, bound)
+                bound = bound | _bound_by(statement)
         return bound
 
     follow(tree.body, set())
     return needed
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    """Names that a simple statement or a definition has bound once it has run."""
+    if isinstance(statement, ast.Assign):
+        return set().union(*map(_stored, statement.targets))
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        return _stored(statement.target)
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
+    return set()
 
 
 def _stored(node: ast.AST) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course.grading.slicing import imported, names_of
+from course.grading.slicing import imported, names_of, needed_cells
 from course.lessons import months
 
 ROOT = Path(__file__).parents[2]
@@ -25,13 +25,9 @@ def _graded(path, folder):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     modules = frozenset().union(*(imported(cell.source) for cell in code))
     names = {cell.id: names_of(cell.source, modules) for cell in code}
-    kept = {cell.id for cell in code if "nbgrader" in cell.metadata}
-    while True:
-        wanted = set().union(*(names[cell].used for cell in kept))
-        more = {cell.id for cell in code if names[cell.id].bound & wanted} - kept
-        if not more:
-            break
-        kept |= more
+    graded = {cell.id for cell in code if "nbgrader" in cell.metadata}
+    wanted = set().union(*(names[cell].used for cell in graded))
+    kept = graded | needed_cells(names, wanted, names.keys() - graded)
     assert len(kept) < len(code)
     notebook.cells = [c for c in notebook.cells if c.cell_type != "code" or c.id in kept]
     copy = folder / path.name
