@@ -45,3 +45,10 @@ def sha256_tree(paths: list[Path], root: Path) -> str:
     for path in sorted(paths, key=lambda path: path.relative_to(root).as_posix()):
         digest.update(f"{path.relative_to(root).as_posix()}\0{sha256(path)}\n".encode())
     return digest.hexdigest()
+
+
+def sha256_data(root: Path) -> str:
+    """One SHA-256 over the recorded data of a checkout, without what only people read."""
+    data = root / "data"
+    files = [path for path in data.rglob("*") if path.is_file() and path.suffix != ".md"]
+    return sha256_tree(files, data)

@@ -203,10 +203,14 @@ def _add_instructor(commands: Any) -> None:
 
     audit = _add(
         commands, "audit", _audit, "prove the checks: reference, release, wrong answers, margins",
-        ["course audit 3", "course audit --seeds 2"],
+        ["course audit 3", "course audit --seeds 2", "course audit 3 --record"],
     )  # fmt: skip
     audit.add_argument("month", nargs="?", help="one month; by default all")
     audit.add_argument("--seeds", type=_positive, default=20, help="secrets to try (20)")
+    audit.add_argument(
+        "--record", action="store_true",
+        help="keep the tables beside the lesson; tests audit anew only what has changed since",
+    )  # fmt: skip
 
     grade = _add(
         commands, "grade", _grade, "grade what was submitted, in a sandbox",
@@ -509,7 +513,7 @@ def _audit(args: argparse.Namespace) -> int:
     _need("grading", "audit")
     from course.grading import api
 
-    return OK if api.audit(_months(args.month), seeds=args.seeds) else FAILED
+    return OK if api.audit(_months(args.month), seeds=args.seeds, record=args.record) else FAILED
 
 
 def _grade(args: argparse.Namespace) -> int:

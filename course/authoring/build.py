@@ -6,7 +6,6 @@ from. It lies outside the folder because nbgrader copies a folder's other files 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -18,7 +17,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course._files import sha256, sha256_tree, write_atomic
+from course._files import sha256, sha256_data, sha256_tree, write_atomic
+from course._imports import reached
 from course.authoring.execute import CELL_TIMEOUT_S, execute
 from course.authoring.leaks import scan_release
 from course.authoring.notebook import dump, load, read_lesson, same_cells
@@ -38,8 +38,6 @@ CORE_PACKAGES = (
     "scipy",
     "statsmodels",
 )
-#: Parts of `course` that no lesson imports.
-_NOT_FOR_LESSONS = {"lessons", "grading", "authoring", "workspace", "cli.py"}
 _MOST_BYTES = 3_000_000
 _MOST_SECONDS = 25.0
 
@@ -199,21 +197,13 @@ def build_key(month: Month, layout: Layout) -> dict[str, Any]:
     Returns
     -------
     dict
-        `lesson`, `package` and `data` as SHA-256, `versions` of core packages by name.
+        `lesson`, `package` (the parts of it that the lesson imports) and `data` as SHA-256,
+        `versions` of core packages by name.
     """
-    code = [
-        path
-        for path in layout.package.rglob("*")
-        if path.is_file()
-        and path.relative_to(layout.package).parts[0] not in _NOT_FOR_LESSONS
-        and "__pycache__" not in path.parts
-    ]
-    data_root = layout.root / "data"
-    data = [path for path in data_root.rglob("*") if path.is_file() and path.suffix != ".md"]
     return {
-        "lesson": hashlib.sha256(month.lesson_path.read_bytes()).hexdigest(),
-        "package": sha256_tree(code, layout.package),
-        "data": sha256_tree(data, data_root),
+        "lesson": sha256(month.lesson_path),
+        "package": sha256_tree(reached([month.lesson_path], layout.package), layout.package),
+        "data": sha256_data(layout.root),
         "versions": {name: _version(name) for name in CORE_PACKAGES},
     }
 

@@ -15,7 +15,7 @@ import nbformat
 
 import course
 from course.errors import CourseError
-from course.grading import batch
+from course.grading import audited, batch
 from course.grading import statistics as items
 from course.grading.audit import AuditReport
 from course.grading.audit import audit as audit_month
@@ -47,6 +47,7 @@ from course.grading.submissions import (
     refuse,
 )
 from course.lessons import Month
+from course.lessons import month as find_month
 
 __all__ = ["AuditReport", "Grade", "Summary", "audit", "grade", "grade_notebook", "register",
            "sandbox_available"]  # fmt: skip
@@ -277,15 +278,23 @@ def _warm_kernels(source: Path, month: Month, unsafe: bool) -> AbstractContextMa
 
 
 def audit(
-    months: Month | int | str | Iterable[Month], *, seeds: int = 2, jobs: int = 2, **options: Any
-) -> bool:
-    """Audit one month or several, print the tables, and tell whether everything holds."""
+    months: Month | int | str | Iterable[Month], *, seeds: int = 2, jobs: int = 2,
+    record: bool = False, **options: Any,
+) -> bool:  # fmt: skip
+    """Audit one month or several, print the tables, and tell whether everything holds.
+
+    With `record`, what holds is written down beside the lesson (see `course.grading.audited`).
+    """
     chosen = [months] if isinstance(months, (Month, int, str)) else list(months)
-    reports = []
+    held = True
     for month in chosen:
-        reports.append(audit_month(month, seeds=seeds, jobs=jobs, **options))
-        print(reports[-1])
-    return all(report.ok for report in reports)
+        report = audit_month(month, seeds=seeds, jobs=jobs, **options)
+        print(report)
+        if record and report.ok:
+            found = month if isinstance(month, Month) else find_month(month)
+            print(f"\nrecorded in {audited.write(found, report).name}")
+        held &= report.ok
+    return held
 
 
 def register(coursedir: Any, month: Month) -> None:

@@ -95,15 +95,18 @@ class AuditReport:
         """Whether everything holds."""
         return not self.faults
 
+    @property
+    def tables(self) -> str:
+        """What each answer earned, and how far the reference is past its targets."""
+        return "\n\n".join(part for part in (self._answers(), self._margins()) if part)
+
     def __str__(self) -> str:
-        parts = [
+        head = (
             f"Audit of {self.month}, {self.seconds:.0f} s: the reference under {self.seeds} secrets, "
-            f"other answers under {self.wrong_seeds}",
-            self._answers(),
-            self._margins(),
-            "\n".join(["FAULTS:", *self.faults]) if self.faults else "All hold.",
-        ]
-        return "\n\n".join(part for part in parts if part)
+            f"other answers under {self.wrong_seeds}"
+        )
+        end = "\n".join(["FAULTS:", *self.faults]) if self.faults else "All hold."
+        return "\n\n".join((head, self.tables, end))
 
     def _answers(self) -> str:
         shares = defaultdict(list)

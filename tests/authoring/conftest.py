@@ -16,6 +16,8 @@ LESSON = '''# %% [markdown]
 # %%
 import matplotlib.pyplot as plt
 
+import course
+
 print("ready")
 
 # %% [markdown]

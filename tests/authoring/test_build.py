@@ -60,8 +60,10 @@ def test_drift_is_named(built: Tiny, path: str, message: str) -> None:
 
 
 @pytest.mark.usefixtures("no_kernel")
-@pytest.mark.parametrize("path", ["course/grading/api.py", "course/cli.py", "data/card.md"])
-def test_what_no_lesson_reads_is_no_drift(built: Tiny, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["course/grading/api.py", "course/cli.py", "course/unused.py", "data/card.md"]
+)
+def test_what_the_lesson_does_not_read_is_no_drift(built: Tiny, path: str) -> None:
     file = built.layout.root / path
     file.parent.mkdir(exist_ok=True)
     file.write_text("changed")

@@ -77,6 +77,8 @@ def _parse(query: str) -> Any:
         raise QueryError(f"Lucene: operators are upper case; {word.group()!r} would be a term")
     try:
         return parser.parse(query)
+    except ArithmeticError:
+        raise QueryError("Lucene: after ~ or ^ stands no number") from None
     except (ParseError, ValueError, RecursionError) as error:
         raise QueryError(f"Lucene: {error}") from None
 

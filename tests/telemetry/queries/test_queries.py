@@ -195,6 +195,8 @@ REFUSED = [
     ("lucene", "a:****b", "three"),
     ("lucene", "(" * 200, "nested"),
     ("lucene", 'a:"b', "Lucene"),
+    ("lucene", "a~.", "no number"),
+    ("lucene", "a^.", "Lucene"),
     ("lucene", ":".join(["a"] * 2000), "deep"),
     ("lucene", "a" + "^2" * 1300, "deep"),
     ("promql", "sum(rate(req[5m])", "PromQL"),

@@ -1,0 +1,76 @@
+"""What an audit has found, kept beside the lesson together with what it was found for.
+
+A full audit of a month takes minutes. Its tables hold as long as nothing that it rests on
+changes: the lesson, its checks and wrong answers, the parts of the package that these import, the
+grading itself, the data and the versions of all packages. `course audit --record` writes the
+tables and a hash of all that; the tests audit anew each month whose hash is another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import course
+from course._files import sha256, sha256_data, sha256_tree, write_atomic
+from course._imports import reached
+from course.grading.audit import AuditReport
+from course.lessons import Month, check_files, wrong_answer_files
+
+_PACKAGE = Path(course.__file__).resolve().parent
+# Besides what the audit imports: what runs in the sandbox, and is read there as text.
+_WITHIN = ("agent.py", "codec.py", "launch.py", "withheld.py", "zygote.py")
+
+
+def record_path(month: Month) -> Path:
+    """Where the record of a month stands."""
+    return month.path / "audit.json"
+
+
+def write(month: Month, report: AuditReport) -> Path:
+    """Write down an audit in which everything held.
+
+    Raises
+    ------
+    ValueError
+        The report has faults: there is nothing to keep.
+    """
+    if not report.ok:
+        raise ValueError(f"the audit of {month.name} found faults; it is not recorded")
+    content = {
+        "made_from": made_from(month),
+        "secrets": report.seeds,
+        "secrets_of_other_answers": report.wrong_seeds,
+        "tables": report.tables.splitlines(),
+    }
+    path = record_path(month)
+    write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def recorded(month: Month) -> int:
+    """Under how many secrets the month, just as it is now, is on record to hold; 0 if it is not."""
+    try:
+        content = json.loads(record_path(month).read_text(encoding="utf-8"))
+        current = content["made_from"] == made_from(month)
+        return int(content["secrets"]) if current else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def made_from(month: Month) -> str:
+    """Hash of all that an audit of a month rests on."""
+    own = [month.lesson_path, *check_files(month.path), *wrong_answer_files(month.path)]
+    grading = _PACKAGE / "grading"
+    within = [grading / name for name in _WITHIN]
+    # The curriculum describes all months: what it says of this one is hashed instead.
+    left_out = {record_path(month), _PACKAGE / "lessons" / "curriculum.toml"}
+    package = set(reached([*own, *within, grading / "audit.py"], _PACKAGE)) - left_out
+    digest = hashlib.sha256(repr(month).encode())
+    digest.update(sha256_tree(sorted({*package, *own, *within}), _PACKAGE).encode())
+    root = _PACKAGE.parent
+    digest.update(sha256_data(root).encode())
+    constraints = root / "constraints.txt"
+    digest.update((sha256(constraints) if constraints.is_file() else "absent").encode())
+    return digest.hexdigest()
