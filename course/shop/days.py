@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,7 +46,7 @@ def service_days(
     *,
     after: pd.Timestamp,
     services: Sequence[str],
-    kinds: Sequence[str] | None = None,
+    kinds: Sequence[str] | Mapping[str, tuple[float, float]] | None = None,
     quiet_share: float = 0.0,
     severity: tuple[float, float] = (0.4, 1.0),
     lead: bool = False,
@@ -64,12 +64,14 @@ def service_days(
         Decides everything.
     after : Timestamp
         End of the history; the days are whole days of the seven that follow.
-    services, kinds : sequence of str
-        Where an incident has its root, and of which kinds it may be.
+    services : sequence of str
+        Where an incident has its root.
+    kinds : sequence of str, or mapping of str to (float, float), optional
+        Of which kinds it may be; with a mapping each kind has its own range of severity.
     quiet_share : float
         Probability that nothing is wrong.
     severity : (float, float)
-        Range of the uniform severity.
+        Range of the uniform severity of kinds that have no range of their own.
     lead : bool
         Whether to simulate the day before as well.
     balanced : bool
@@ -91,7 +93,8 @@ def service_days(
     Raises
     ------
     ValueError
-        `begins` does not lie within the day, less its first and last hour.
+        `begins` does not lie within the day, less its first and last hour, or a severity not
+        within 0 and 1.
 
     Examples
     --------
@@ -103,14 +106,19 @@ def service_days(
     """
     if not all(_FIRST <= minute <= _LAST for minute in begins) or begins[0] == begins[1]:
         raise ValueError(f"begins is {begins}; incidents begin between {_FIRST} and {_LAST}")
+    own = dict(kinds) if isinstance(kinds, Mapping) else {}
+    names = None if kinds is None else list(kinds)
+    for kind, (low, high) in own.items():
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"severity of {kind} is {(low, high)}; it must be within 0 and 1")
     spans = [begins] if begins[0] < begins[1] else [(_FIRST, begins[1]), (begins[0], _LAST)]
     minutes = np.concatenate([np.arange(*span) for span in spans])
     first = after.ceil("D")
     if balanced:
-        drawn = _in_strata(n, seed, services, kinds, quiet_share, severity, surge_share)
+        drawn = _in_strata(n, seed, services, names, quiet_share, severity, surge_share)
     else:
         drawn = draw_incidents(
-            n, seed, minutes=_DAY, kinds=kinds, services=services,
+            n, seed, minutes=_DAY, kinds=names, services=services,
             quiet_share=quiet_share, severity=severity, surge_share=surge_share,
         )  # fmt: skip
     scenarios, watched = [], []
@@ -121,7 +129,9 @@ def service_days(
         scenario = replace(
             scenario,
             start=first + pd.Timedelta(days=int(day)),
-            faults=tuple(_begins_at(fault, int(begin)) for fault in scenario.faults),
+            faults=tuple(
+                _begins_at(_within(fault, severity, own), int(begin)) for fault in scenario.faults
+            ),
         )
         watched.append(scenario.faults[0].service if scenario.faults else services[other])
         scenarios.append(_with_lead(scenario) if lead else scenario)
@@ -159,6 +169,15 @@ def _in_strata(
         )[0]
         for kind, place in chosen
     ]  # fmt: skip
+
+
+def _within(fault: Fault, drawn: tuple[float, float], own: dict[str, tuple[float, float]]) -> Fault:
+    """The fault with its place in the range it was drawn from, in the range of its own kind."""
+    if fault.kind not in own:
+        return fault
+    place = (fault.severity - drawn[0]) / max(drawn[1] - drawn[0], 1e-9)
+    low, high = own[fault.kind]
+    return replace(fault, severity=round(low + min(max(place, 0.0), 1.0) * (high - low), 3))
 
 
 def _begins_at(fault: Fault, minute: int) -> Fault:

@@ -76,7 +76,7 @@ class FaultType:
 
 
 def _cpu_saturation(effects: Effects, strike: Strike) -> None:
-    taken = strike.severity * 0.62 * strike.ramp(3) * np.minimum(strike.jitter(0.08), 1.2)
+    taken = strike.severity * 0.75 * strike.ramp(3) * np.minimum(strike.jitter(0.08), 1.2)
     effects.share[strike.where, strike.place] *= 1 - taken
     effects.hog[strike.where, strike.place] += taken
 
@@ -105,8 +105,8 @@ def _cache_stampede(effects: Effects, strike: Strike) -> None:
 
 
 def _pool_exhaustion(effects: Effects, strike: Strike) -> None:
-    lost = (0.45 + 0.54 * strike.severity) * strike.ramp(32 - 24 * strike.severity)
-    effects.pool[strike.where, strike.place] *= np.maximum(1 - lost, 0.01)
+    lost = (1 - _small_pool(strike)) * strike.ramp(32 - 24 * strike.severity)
+    effects.pool[strike.where, strike.place] *= 1 - lost
 
 
 def _bad_deploy(effects: Effects, strike: Strike) -> None:
@@ -125,7 +125,7 @@ def _bad_config(effects: Effects, strike: Strike) -> None:
         effects.add_failures(strike.where, strike.place, 0.10 * strike.severity)
         effects.tail[strike.where, strike.place] -= 0.12 * strike.severity
     elif variant == 1:  # a pool that is too small
-        effects.pool[strike.where, strike.place] *= 1 - (0.55 + 0.43 * strike.severity)
+        effects.pool[strike.where, strike.place] *= _small_pool(strike)
     else:  # debug logging: every request costs more
         effects.work[strike.where, strike.place] *= 1 + 1.1 * strike.severity
         effects.fill[strike.where, strike.place] += 2e-4 * strike.severity
@@ -173,6 +173,16 @@ def _noisy_neighbour(effects: Effects, strike: Strike) -> None:
             hit = strike.severity * (0.55 if place == strike.place else 0.12)
             effects.share[strike.where, place] *= 1 - hit * on
             effects.tail[strike.where, place] += 0.5 * hit * on
+
+
+def _small_pool(strike: Strike) -> float:
+    """What is left of a pool: its use grows in proportion to severity.
+
+    In a mean minute of the week the usual share of it is in use at severity 0, 1.1 times all that is
+    left at severity 1.
+    """
+    usual = float(TOPOLOGY.mean_pool[strike.place])
+    return usual / (usual + (1.1 - usual) * strike.severity)
 
 
 def _telegraph(strike: Strike, stays: float, share_on: float) -> np.ndarray:

@@ -236,6 +236,16 @@ class Topology:
         return self.column("replicas") * self.column("workers")
 
     @cached_property
+    def mean_pool(self) -> np.ndarray:
+        """Share of the pool in use in the mean minute of the week, queues left out, [service].
+
+        Little's law: requests per second times the seconds for which each holds its worker, its
+        waits for callees included.
+        """
+        held_ms = self.wait_visits @ self.column("service_ms")
+        return self.mean_rate * held_ms / (1000.0 * self.pool)
+
+    @cached_property
     def depth(self) -> int:
         """Number of calls on the longest path from the gateway."""
         step, depth = self.call_matrix > 0, 0

@@ -15,7 +15,7 @@ import pandas as pd
 from course.shop import FAULTS, Fault, Scenario, simulate_many
 from course.testbed.layout import NODES
 
-_BEFORE, _LENGTH, _SEEDS = 60, 40, 3
+_BEFORE, _LENGTH, _SEEDS = 60, 100, 3
 #: The smallest change that counts: absolute, and as a share of the value before.
 EFFECTS: dict[str, tuple[float, float]] = {
     "request_rate": (0.3, 0.35),

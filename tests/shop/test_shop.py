@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course import shop
+from course.shop.days import _within
 
 START = pd.Timestamp("2026-03-10T08:00Z")
 seeds = st.integers(0, 2**40)
@@ -138,6 +139,39 @@ def test_balanced_days_have_as_many_incidents_of_each_kind_of_all_severities():
         6, 3, after=after, services=["cart", "payment"], kinds=kinds, balanced=True
     )
     assert sorted(day.events["kind"].iloc[0] for day in days) == sorted(3 * kinds)
+
+
+@given(
+    severity=st.floats(0.4, 1.0),
+    low=st.floats(0.01, 1.0),
+    width=st.floats(0.0, 1.0),
+)
+def test_each_kind_may_have_its_own_range_of_severity(severity, low, width):
+    high = min(low + width, 1.0)
+    drawn = shop.Fault("memory_leak", "cart", 0, 30, severity)
+    found = _within(drawn, (0.4, 1.0), {"memory_leak": (low, high)}).severity
+    place = (severity - 0.4) / 0.6
+    assert found == pytest.approx(low + place * (high - low), abs=1e-3)
+    assert _within(drawn, (0.4, 1.0), {"bad_deploy": (low, high)}) == drawn
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_days_of_kinds_with_ranges_of_their_own_are_of_these_kinds(balanced):
+    after = pd.Timestamp("2026-03-29T23:59Z")
+    ranges = {"memory_leak": (0.1, 0.2), "bad_deploy": (0.7, 0.9)}
+    days = shop.service_days(12, 3, after=after, services=["cart"], kinds=ranges, balanced=balanced)
+    assert {day.events["kind"].iloc[0] for day in days} == set(ranges)
+    with pytest.raises(ValueError, match="severity of bad_deploy"):
+        shop.service_days(1, 3, after=after, services=["cart"], kinds={"bad_deploy": (0.5, 2.0)})
+
+
+def test_a_small_pool_is_worse_the_graver_and_nothing_at_severity_zero():
+    from course.shop.faults import Strike, _small_pool
+
+    for place, usual in enumerate(shop.TOPOLOGY.mean_pool):
+        left = [_small_pool(Strike(place, 0, 10, s, np.random.default_rng(0))) for s in (0, 0.5, 1)]
+        assert left[0] == 1.0 and left[0] > left[1] > left[2]
+        assert usual / left[2] == pytest.approx(1.1)
 
 
 def test_balanced_days_leave_out_kinds_that_cannot_strike_the_services():

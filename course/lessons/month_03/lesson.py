@@ -977,7 +977,8 @@ plt.show()
 # one must earn its place on practice days); and invented training samples far out on each axis, one axis at a
 # time, some hundreds per axis at one to several times the highest quiet value, which give the trees a reason
 # to cut there. A third is not to use a forest: where each feature by itself is higher in a fault, **one
-# threshold per feature** is simpler and often better. Measure it beside your forest.
+# threshold for the largest of them**, each in units of its highest quiet value, is simpler and often better.
+# Measure it beside your forest.
 #
 # A last detail decides how many pages a good score becomes. A score that hovers around its threshold
 # goes on and off, and each time it comes back after more than ten quiet minutes it is a new alert,
@@ -1008,15 +1009,15 @@ def nth_alert(scores: np.ndarray, n: int, apart: int = 60) -> float:
 # %%
 from functools import partial
 
-DROWNED = ["cpu_saturation", "pool_exhaustion"]
+DROWNED = {"cpu_saturation": (0.2, 0.5), "pool_exhaustion": (0.08, 0.22)}
 RAW = ["request_rate", "latency_p50_ms", "latency_p99_ms", "error_ratio", "cpu_utilization"]
-forest_services = ["checkout", "search", "catalog-db"]
+forest_services = ["checkout", "search", "storefront"]
 moderate_days = partial(
     shop.service_days, after=history.index[-1], services=forest_services, kinds=DROWNED,
-    severity=(0.25, 0.6), begins=(1140, 660), surge_share=1.0, lead=True,
+    begins=(1140, 660), surge_share=1.0, lead=True,
 )  # fmt: skip
 forest_days = [
-    *moderate_days(12, seed=45, balanced=True),
+    *moderate_days(12, seed=53, balanced=True),
     *moderate_days(4, seed=46, quiet_share=1.0),
 ]
 
@@ -1062,12 +1063,13 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # **Example:** `forest_flags(fit_forest(history["cart"]), history["cart"].iloc[-2880:])` is `False`
 # for nearly all of its minutes.
 #
-# **Scored:** event F1 over 48 unseen incident days with faults of the two kinds in `DROWNED`, of moderate
-# severity (0.25 to 0.6), which begin after 19:00 or before 11:00, and 16 unseen quiet days, of the three services
-# `checkout`, `search` and `catalog-db`. Each day has a surge. Points rise from 0.55 to 0.64. Over eight sets of
-# such days the forest on raw metrics above reaches 0.05 on average, a fixed line per metric at its highest value
-# in the history 0.25, and one at its highest half-hour 0.45: none of them knows what this hour and this load explain.
-# Good features reach about 0.75 with a forest, and nearly 0.9 with one threshold per feature. Up to
+# **Scored:** event F1 over 48 unseen incident days with faults of the two kinds in `DROWNED`, of the slight
+# severities given there, which begin after 19:00 or before 11:00, and 16 unseen quiet days, of the three services
+# `checkout`, `search` and `storefront`. Each day has a surge. Points rise from 0.62 to 0.72. Over eight sets of
+# such days the forest on raw metrics above reaches 0.01 on average, a fixed line per metric at its highest value
+# in the history 0.16, one at its highest half-hour 0.40, and one at the highest half-hour of the night that watches
+# the night only 0.58: none of them knows what this hour and this load explain. Good features reach 0.83 with a
+# forest, and 0.88 with one threshold for the largest of them, each in units of its highest quiet value. Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
 # second time in a fresh kernel, cut off at moments that you can't know, among them a few minutes after
@@ -1898,8 +1900,7 @@ practice_days = [
         seed=71,
         after=history.index[-1],
         services=SERVICES,
-        kinds=[*DROWNED, "bad_deploy", "memory_leak"],
-        severity=(0.2, 0.6),
+        kinds={**DROWNED, "bad_deploy": (0.2, 0.6), "memory_leak": (0.2, 0.6)},
         begins=(1140, 660),
         surge_share=1.0,
         balanced=True,
@@ -1974,7 +1975,7 @@ for name, (width, minutes, flagged) in tuned.items():
 # that keep the budget they find nothing here. The record high is the one to beat: seven
 # metrics see more than one. Beware of the best row: it is the best of six on 24 incidents, so a part of it
 # is luck. On eight sets of days like the hidden ones the settings printed last reach an F1 of 0.02 (static),
-# 0.07 (EWMA) and 0.43 (record high) on average.
+# 0.04 (EWMA) and 0.48 (record high) on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #

@@ -391,6 +391,11 @@ def forest_flags(model, metrics):
     return _flags(model, metrics)
 """
 
+_NIGHT_FOREST = _HOURS_FOREST.replace(
+    "(index.hour >= 19) | ((index.hour >= 1) & (index.hour < 13))",
+    "(index.hour >= 22) | ((index.hour >= 1) & (index.hour < 10))",
+)
+
 _HOURS_DETECTOR = f"""{_HOURS}
 
 def fit_detector(history):
@@ -530,6 +535,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
                 _RECORD_FOREST, "naive"),
     WrongAnswer("isolation-forest", "record of the hours", "one line per metric, over the hours in which "
                 "incidents begin; one alert a day at most", _HOURS_FOREST, "clock"),
+    WrongAnswer("isolation-forest", "record of the night", "one line per metric, over the night alone; one alert "
+                "a day at most", _NIGHT_FOREST, "clock"),
     WrongAnswer("isolation-forest", "never", "a detector that is silent", _CONSTANT_FOREST, "constant"),
     WrongAnswer("isolation-forest", "by the clock", "flags every 97th minute",
                 _CONSTANT_FOREST.replace("False, metrics.index", f"{_CLOCK_FLAGS}, metrics.index"), "clock"),
