@@ -4,6 +4,11 @@ By event (what an operator sees): :func:`event_scores`, :func:`pool_scores`. By 
 :func:`range_precision`, :func:`range_recall`, :func:`range_f1`. By sample: :func:`point_scores`,
 :func:`average_precision`, :func:`vus_pr`. To be exposed: :func:`point_adjust`, :func:`pa_k`. For
 comparison with a published benchmark: :func:`nab_score`.
+
+For log parsers: :func:`parsing_scores`. For classifiers of rare events: :func:`at_base_rate`,
+:func:`brier_score`, :func:`reliability_curve`, :func:`expected_calibration_error`,
+:func:`threshold_from_costs`. For groups of alerts: :func:`grouping_scores`,
+:func:`pages_per_shift`. For rankings of suspects: the module `course.scoring.ranking`.
 """
 
 from course.scoring.events import (
@@ -13,6 +18,7 @@ from course.scoring.events import (
     merge_intervals,
     pool_scores,
 )
+from course.scoring.grouping import GroupingScores, grouping_scores, pages_per_shift
 from course.scoring.nab import (
     NAB_PROFILES,
     NabScore,
@@ -23,6 +29,7 @@ from course.scoring.nab import (
     pool_nab,
     windows_to_events,
 )
+from course.scoring.parsing import ParsingScores, grouping_accuracy, parsing_scores
 from course.scoring.points import (
     BestF1,
     PointScores,
@@ -32,27 +39,47 @@ from course.scoring.points import (
     point_adjust,
     point_scores,
 )
+from course.scoring.probability import (
+    AtBaseRate,
+    at_base_rate,
+    brier_score,
+    cost,
+    expected_calibration_error,
+    reliability_curve,
+    threshold_from_costs,
+)
 from course.scoring.ranges import range_f1, range_precision, range_recall
 from course.scoring.runlength import average_run_length
 from course.scoring.volume import range_auc_pr, vus_pr
 
 __all__ = [
     "NAB_PROFILES",
+    "AtBaseRate",
     "BestF1",
     "EventScores",
+    "GroupingScores",
     "NabScore",
     "NabSweep",
+    "ParsingScores",
     "PointScores",
     "Weights",
     "alert_intervals",
+    "at_base_rate",
     "average_precision",
     "average_run_length",
     "best_f1",
+    "brier_score",
+    "cost",
     "event_scores",
+    "expected_calibration_error",
+    "grouping_accuracy",
+    "grouping_scores",
     "merge_intervals",
     "nab_score",
     "nab_sweep",
     "pa_k",
+    "pages_per_shift",
+    "parsing_scores",
     "point_adjust",
     "point_scores",
     "pool_nab",
@@ -61,6 +88,8 @@ __all__ = [
     "range_f1",
     "range_precision",
     "range_recall",
+    "reliability_curve",
+    "threshold_from_costs",
     "vus_pr",
     "windows_to_events",
 ]

@@ -8,7 +8,20 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["events", "points", "ranges", "volume", "nab"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "events",
+        "points",
+        "ranges",
+        "volume",
+        "nab",
+        "parsing",
+        "probability",
+        "ranking",
+        "grouping",
+    ],
+)
 def test_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"course.scoring.{name}"))
     assert result.attempted > 0
