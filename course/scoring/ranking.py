@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-Found = Mapping[str, float] | pd.Series | Sequence[str]
+Found: TypeAlias = Mapping[str, float] | pd.Series | Sequence[str]
 
 
 @dataclass(frozen=True)
