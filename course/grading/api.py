@@ -287,12 +287,13 @@ def audit(
     """
     chosen = [months] if isinstance(months, (Month, int, str)) else list(months)
     held = True
-    for month in chosen:
+    for each in chosen:
+        month = each if isinstance(each, Month) else find_month(each)
+        basis = audited.made_from(month) if record else ""
         report = audit_month(month, seeds=seeds, jobs=jobs, **options)
         print(report)
         if record and report.ok:
-            found = month if isinstance(month, Month) else find_month(month)
-            print(f"\nrecorded in {audited.write(found, report).name}")
+            print(f"\nrecorded in {audited.write(month, report, basis).name}")
         held &= report.ok
     return held
 

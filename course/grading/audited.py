@@ -28,8 +28,15 @@ def record_path(month: Month) -> Path:
     return month.path / "audit.json"
 
 
-def write(month: Month, report: AuditReport) -> Path:
+def write(month: Month, report: AuditReport, basis: str) -> Path:
     """Write down an audit in which everything held.
+
+    Parameters
+    ----------
+    month : Month
+    report : AuditReport
+    basis : str
+        `made_from` of the month when the audit began.
 
     Raises
     ------
@@ -39,7 +46,7 @@ def write(month: Month, report: AuditReport) -> Path:
     if not report.ok:
         raise ValueError(f"the audit of {month.name} found faults; it is not recorded")
     content = {
-        "made_from": made_from(month),
+        "made_from": basis,
         "secrets": report.seeds,
         "secrets_of_other_answers": report.wrong_seeds,
         "tables": report.tables.splitlines(),

@@ -32,10 +32,14 @@ def _report(share: float = 1.0, seeds: int = 20) -> AuditReport:
     return AuditReport(month(1).name, seeds, 2, [trial])
 
 
+def _record(share: float = 1.0) -> Path:
+    return audited.write(month(1), _report(share), audited.made_from(month(1)))
+
+
 @pytest.mark.usefixtures("checkout")
 def test_what_holds_is_on_record_with_its_tables() -> None:
     assert audited.recorded(month(1)) == 0
-    path = audited.write(month(1), _report())
+    path = _record()
     assert audited.recorded(month(1)) == 20
     assert any("golden-signals" in line for line in json.loads(path.read_text())["tables"])
 
@@ -43,7 +47,7 @@ def test_what_holds_is_on_record_with_its_tables() -> None:
 @pytest.mark.usefixtures("checkout")
 def test_what_does_not_hold_is_not_recorded() -> None:
     with pytest.raises(ValueError, match="found faults"):
-        audited.write(month(1), _report(share=0.5))
+        _record(share=0.5)
     assert audited.recorded(month(1)) == 0
 
 
@@ -63,7 +67,7 @@ def test_what_does_not_hold_is_not_recorded() -> None:
     ],
 )
 def test_a_change_of_what_it_rests_on_ends_it(checkout: Path, path: str) -> None:
-    audited.write(month(1), _report())
+    _record()
     with (checkout / path).open("a", encoding="utf-8") as file:
         file.write("\n# changed\n")
     assert audited.recorded(month(1)) == 0
@@ -75,10 +79,17 @@ def test_a_change_of_what_it_rests_on_ends_it(checkout: Path, path: str) -> None
      "course/lessons/README.md", "course/testbed/child.py"],
 )  # fmt: skip
 def test_a_change_of_something_else_does_not(checkout: Path, path: str) -> None:
-    audited.write(month(1), _report())
+    _record()
     with (checkout / path).open("a", encoding="utf-8") as file:
         file.write("\n# changed\n")
     assert audited.recorded(month(1)) == 20
+
+
+def test_what_changes_during_an_audit_is_not_what_was_audited(checkout: Path) -> None:
+    basis = audited.made_from(month(1))
+    (checkout / "course/shop/engine.py").open("a", encoding="utf-8").write("\n# changed\n")
+    audited.write(month(1), _report(), basis)
+    assert audited.recorded(month(1)) == 0
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"made_from": 1}', "\udcff"])
