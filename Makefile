@@ -12,9 +12,9 @@ help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 lab: .venv/.installed  ## prepare the workspace and open JupyterLab (LAB="--no-browser --port 9000")
 	course lab $(LAB)
-test: lint  ## everything for what changed, audits with 2 seeds
+test: lint  ## everything; audits in full where something changed since the last on record
 	pytest -n 2 --dist loadscope
-test-all: lint  ## everything, audits with 20 seeds
+test-all: lint  ## everything and slow tests, all audits with 20 secrets
 	COURSE_AUDIT_SEEDS=20 pytest -n 2 --dist loadscope
 lint: .venv/.installed  ## style and types
 	ruff check . && ruff format --check . && mypy
