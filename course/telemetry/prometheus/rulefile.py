@@ -4,15 +4,16 @@ import re
 from dataclasses import dataclass, field
 
 from course.telemetry.durations import parse_duration
-from course.telemetry.prometheus._yaml import Mapping, Node, Scalar, Sequence, kind, read_yaml
 from course.telemetry.prometheus.errors import RuleFileError
 from course.telemetry.prometheus.expressions import Expr, parse_expression
 from course.telemetry.prometheus.templates import Template, check_annotation, parse_label_template
+from course.telemetry.strictyaml import Form, Mapping, Node, Scalar, Sequence, kind, read_yaml
 
 METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 MAX_RULES = 500
 
+_FORM = Form("a rule file", "groups", RuleFileError)
 _FILE_FIELDS = ("groups",)
 _GROUP_FIELDS = ("name", "interval", "limit", "rules")
 _RULE_FIELDS = (
@@ -125,7 +126,7 @@ def load_rules(text: str) -> RuleFile:
     >>> rules.alerts[0].name, rules.alerts[0].for_ms
     ('SlowCheckout', 300000)
     """
-    root = read_yaml(text)
+    root = read_yaml(text, _FORM)
     top = _mapping(root, "the file", _FILE_FIELDS)
     if "groups" not in top.items:
         raise RuleFileError("the file has no `groups`; a rule file is a mapping `groups: [...]`")
