@@ -2000,7 +2000,7 @@ for name, (width, minutes, flagged) in tuned.items():
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.70 to 0.84: the simple detectors, smoothed or not, stay below
+# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.70 to 0.82: the simple detectors, smoothed or not, stay below
 # that, and careful ones reach 0.9. Severities are those of the practice days.
 # The budget is one false alarm per service-week. Seventy days are ten weeks, so
 # chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
