@@ -3,9 +3,17 @@
 By event (what an operator sees): :func:`event_scores`, :func:`pool_scores`. By range:
 :func:`range_precision`, :func:`range_recall`, :func:`range_f1`. By sample: :func:`point_scores`,
 :func:`average_precision`, :func:`vus_pr`. To be exposed: :func:`point_adjust`, :func:`pa_k`. For
-comparison with a published benchmark: :func:`nab_score`.
+comparison with a published benchmark: :func:`nab_score`. Of alerting: :func:`adjusted_rand`,
+:func:`lost_incidents`, :func:`compression`, :func:`pages_per_shift`, :func:`minutes_to_first_page`.
 """
 
+from course.scoring.alerting import (
+    adjusted_rand,
+    compression,
+    lost_incidents,
+    minutes_to_first_page,
+    pages_per_shift,
+)
 from course.scoring.events import (
     EventScores,
     alert_intervals,
@@ -44,15 +52,20 @@ __all__ = [
     "NabSweep",
     "PointScores",
     "Weights",
+    "adjusted_rand",
     "alert_intervals",
     "average_precision",
     "average_run_length",
     "best_f1",
+    "compression",
     "event_scores",
+    "lost_incidents",
     "merge_intervals",
+    "minutes_to_first_page",
     "nab_score",
     "nab_sweep",
     "pa_k",
+    "pages_per_shift",
     "point_adjust",
     "point_scores",
     "pool_nab",
