@@ -21,6 +21,8 @@ COLUMNS = ["start", "end", "service", "alertname", "severity", "source"]
 _NAMES = ("ErrorsHigh", "LatencyHigh", "SaturationHigh", "QueueLong", "ThroughputLow")
 _NOISE = ("DiskFilling", "CertExpiring", "CpuHigh", "LatencyHigh", "ErrorsHigh", "ProbeFlaky")
 _DAY = 1440
+# start, end (minutes), service, alertname, severity, source, incident
+_Row = tuple[float, float, str, str, str, str, int]
 _QUIET_MIN = 40.0  # between incidents that are not meant to run side by side
 
 
@@ -85,12 +87,14 @@ def draw_storm(
     (True, True)
     """
     rng = seeds.stream(seed, seeds.DRAW, 5)
-    rows: list[tuple[float, float, str, str, str, str, int]] = []
+    rows: list[_Row] = []
     roots: list[str] = []
     clock, previous = float(rng.uniform(10, 120)), frozenset[str]()
     for number in range(int(rng.integers(incidents[0], incidents[1] + 1))):
         beside = number > 0 and rng.random() < 0.35
         affected = _cascade(rng, previous if beside else frozenset())
+        beside = beside and bool(affected)
+        affected = affected or _cascade(rng, frozenset())
         if not beside:
             clock = max((r[1] for r in rows), default=clock - _QUIET_MIN) + _QUIET_MIN
             clock += float(rng.exponential(60))
@@ -101,25 +105,24 @@ def draw_storm(
         clock = begin
     last = max(_DAY, max((r[1] for r in rows), default=0.0))
     for _ in range(int(rng.integers(noise[0], noise[1] + 1))):
-        rows += _noise(rng, last)
+        noisy = _noise(rng, last)
+        if not _bridges(noisy, rows):
+            rows += noisy
     return _storm(rng, rows, roots)
 
 
 def _cascade(rng: np.random.Generator, taken: frozenset[str]) -> dict[str, int]:
     """Services that an incident reaches, root first, each with its distance from it."""
     callers: dict[str, list[str]] = {s.name: [] for s in TOPOLOGY.services}
-    near: dict[str, set[str]] = {s.name: {s.name} for s in TOPOLOGY.services}
     for call in TOPOLOGY.calls:
-        if call.waits:
-            if call.caller != "gateway":
-                callers[call.callee].append(call.caller)
-            near[call.callee].add(call.caller)
-            near[call.caller].add(call.callee)
+        if call.waits and call.caller != "gateway":
+            callers[call.callee].append(call.caller)
+    near = _neighbours()
     forbidden = {name for each in taken for name in near[each]}
     free = [name for name, above in callers.items()
             if name not in forbidden and any(c not in forbidden for c in above)]  # fmt: skip
     if not free:  # everything is next to what runs already
-        return _cascade(rng, frozenset())
+        return {}
     root = free[int(rng.integers(len(free)))]
     reached, frontier = {root: 0}, [root]
     for distance in (1, 2):
@@ -134,9 +137,28 @@ def _cascade(rng: np.random.Generator, taken: frozenset[str]) -> dict[str, int]:
     return reached
 
 
+def _neighbours() -> dict[str, set[str]]:
+    """Each service with itself and those that it waits for or that wait for it."""
+    near: dict[str, set[str]] = {s.name: {s.name} for s in TOPOLOGY.services}
+    for call in TOPOLOGY.calls:
+        if call.waits:
+            near[call.callee].add(call.caller)
+            near[call.caller].add(call.callee)
+    return near
+
+
+def _bridges(noise: list[_Row], rows: list[_Row]) -> bool:
+    """Whether noise stands between two incidents that run at its time, next to both."""
+    start, stop = min(row[0] for row in noise), max(row[1] for row in noise)
+    near = _neighbours()[noise[0][2]]
+    touched = {row[6] for row in rows if row[6] >= 0 and row[2] in near
+               and row[0] - 25 < stop and start < row[1] + 25}  # fmt: skip
+    return len(touched) > 1
+
+
 def _alerts_of(
     rng: np.random.Generator, affected: dict[str, int], begin: float, length: float, number: int
-) -> list[tuple[float, float, str, str, str, str, int]]:
+) -> list[_Row]:
     rows = []
     for service, distance in affected.items():
         names = rng.choice(_NAMES, int(rng.integers(1, 4)), replace=False)
@@ -150,7 +172,7 @@ def _alerts_of(
 
 def _noise(
     rng: np.random.Generator, last: float
-) -> list[tuple[float, float, str, str, str, str, int]]:
+) -> list[_Row]:
     service = TOPOLOGY.services[int(rng.integers(len(TOPOLOGY.services)))].name
     severity = "page" if rng.random() < 0.5 else "ticket"
     start = float(rng.uniform(0, last))
@@ -161,7 +183,7 @@ def _noise(
 def _fired(
     rng: np.random.Generator, start: float, stop: float, service: str, name: str, severity: str,
     number: int, flapping: float,
-) -> list[tuple[float, float, str, str, str, str, int]]:  # fmt: skip
+) -> list[_Row]:  # fmt: skip
     """One alert, or several short ones where the check flaps, perhaps from two monitors."""
     spans = [(start, stop)]
     if rng.random() < flapping and stop - start > 6:
@@ -176,7 +198,7 @@ def _fired(
 
 
 def _storm(
-    rng: np.random.Generator, rows: list[tuple[float, float, str, str, str, str, int]],
+    rng: np.random.Generator, rows: list[_Row],
     roots: list[str],
 ) -> Storm:  # fmt: skip
     day = CALENDAR[0] + pd.Timedelta(minutes=int(rng.integers(CALENDAR[1] * _DAY)))
