@@ -170,7 +170,7 @@ print(sorted(yaml.safe_load(DOCUMENT)["spec"]))
 # **Scored** on unseen burns of four SLOs, evaluated every two minutes: precision and recall of episodes, detection
 # and reset within two evaluations of the right ones, multiplied. 5 s per call.
 
-# % nbgrader={"grade": false, "grade_id": "burn-rate", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "burn-rate", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def burn_rate_rules(document: str) -> str:
     """Return a Prometheus rule file with multiwindow burn-rate alerts for one OpenSLO document."""
     ### BEGIN SOLUTION
@@ -204,7 +204,7 @@ def burn_rate_rules(document: str) -> str:
     ### END SOLUTION
 
 
-# % nbgrader={"grade": true, "grade_id": "check-burn-rate", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-burn-rate", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 _check_text = burn_rate_rules(DOCUMENT)
 assert isinstance(_check_text, str), f"burn_rate_rules returns text, not {type(_check_text).__name__}"
 _check_rules = prometheus.load_rules(_check_text)
@@ -251,7 +251,7 @@ plt.show()
 #
 # **Scored** by equality on unseen storms and edge cases. 5 s per call.
 
-# % nbgrader={"grade": false, "grade_id": "dedupe", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "dedupe", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def dedupe(alerts: pd.DataFrame, hold: pd.Timedelta) -> pd.DataFrame:
     """Return one row per notification: service, alertname, severity, start, end, count."""
     ### BEGIN SOLUTION
@@ -271,7 +271,7 @@ def dedupe(alerts: pd.DataFrame, hold: pd.Timedelta) -> pd.DataFrame:
     ### END SOLUTION
 
 
-# % nbgrader={"grade": true, "grade_id": "check-dedupe", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-dedupe", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 _check_alerts = pd.DataFrame(
     [("09:00", "09:20"), ("09:05", "09:06"), ("09:29", "09:30")], columns=["start", "end"]
 )
@@ -329,7 +329,7 @@ print(pd.DataFrame(rows).round(2).to_string(index=False))
 # **Scored** on ten unseen storms: mean adjusted Rand index, from 0.64 (what a tuned gap in time reaches at most) to 0.73,
 # multiplied by 1 while at most 3 % of the incidents are lost, down to 0 at 13 %. 10 s per call.
 
-# % nbgrader={"grade": false, "grade_id": "correlate", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "correlate", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def correlate(alerts: pd.DataFrame, calls: pd.DataFrame) -> list[int]:
     """Return a group number per alert."""
     ### BEGIN SOLUTION
@@ -359,7 +359,7 @@ def correlate(alerts: pd.DataFrame, calls: pd.DataFrame) -> list[int]:
     ### END SOLUTION
 
 
-# % nbgrader={"grade": true, "grade_id": "check-correlate", "locked": true, "points": 20, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-correlate", "locked": true, "points": 20, "schema_version": 3, "solution": false, "task": false}
 _check_groups = correlate(storm.alerts, CALLS)
 assert isinstance(_check_groups, list), "correlate returns a list of integers"
 assert len(_check_groups) == len(storm.alerts), "one number per alert"
@@ -405,7 +405,7 @@ print(HISTORY.head(3).to_string(index=False))
 # (half); and the users of actionable alerts that were paged, at a budget of 180, as a share of what a clairvoyant reaches, all
 # teams together, from 0.40 to 0.48 (half; only in so far as the skill is). `choose_pages` must also be right by itself, or all is 0. 20 s per call.
 
-# % nbgrader={"grade": false, "grade_id": "actionable", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "actionable", "locked": false, "schema_version": 3, "solution": true, "task": false}
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -452,7 +452,7 @@ def choose_pages(probability: np.ndarray, users: np.ndarray, budget: int) -> np.
     ### END SOLUTION
 
 
-# % nbgrader={"grade": true, "grade_id": "check-actionable", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-actionable", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 _check_model = fit_actionable(HISTORY.iloc[:2000], ACTIONABLE[:2000])
 _check_p = actionable_probability(_check_model, HISTORY.iloc[2000:])
 assert _check_p.shape == (2000,), f"one probability per alert: (2000,), found {_check_p.shape}"
@@ -510,7 +510,7 @@ print(alertmanager.inhibited(example, ticket, [page, ticket]))
 #
 # **Scored** on unseen tables of teams and alerts: receivers, groups, inhibition and times of messages, a quarter each; the others count only in so far as the receivers are right. 5 s per call.
 
-# % nbgrader={"grade": false, "grade_id": "routing", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "routing", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def routing_config(teams: dict[str, str]) -> str:
     """Return the text of an Alertmanager configuration for these teams."""
     ### BEGIN SOLUTION
@@ -542,7 +542,7 @@ def routing_config(teams: dict[str, str]) -> str:
     ### END SOLUTION
 
 
-# % nbgrader={"grade": true, "grade_id": "check-routing", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-routing", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 _check_config = alertmanager.load_config(routing_config({"cart": "web", "payment": "money"}))
 
 
@@ -570,7 +570,7 @@ assert _check_receivers(severity="info", service="cart") == ["catch-all"]
 # **Scored** on ten unseen storms; an incident is found by a page that names one of its alerts. Product of: incidents
 # found (from 75 % to 94 %; aim at all); pages divided by incidents, from 3 (a page per service and hour makes 8) to 1.7; median minutes to the first page, from 8 to 4. Compression, `1 - pages / alerts`, follows. Look-ahead gives 0. 10 s per call.
 
-# % nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pages(alerts: pd.DataFrame, calls: pd.DataFrame) -> list[int]:
     """Return the rows at which a page goes out."""
     ### BEGIN SOLUTION
@@ -605,7 +605,7 @@ def pages(alerts: pd.DataFrame, calls: pd.DataFrame) -> list[int]:
     ### END SOLUTION
 
 
-# % nbgrader={"grade": true, "grade_id": "check-milestone", "locked": true, "points": 25, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "check-milestone", "locked": true, "points": 25, "schema_version": 3, "solution": false, "task": false}
 _check_pages = pages(storm.alerts, CALLS)
 assert _check_pages == sorted(set(_check_pages)), "row numbers, ascending, each once"
 _check_half = pages(storm.alerts.iloc[:60], CALLS)
@@ -614,17 +614,17 @@ _check_missing = set(range(len(storm.incidents))) - set(storm.incident[_check_pa
 assert len(_check_missing) <= 1, f"{len(_check_missing)} of {len(storm.incidents)} incidents unfound"
 
 # %%
-chosen = pages(storm.alerts, CALLS)
-waits = scoring.minutes_to_first_page(
-    pd.DatetimeIndex(storm.alerts["start"].iloc[chosen]),
-    storm.incident[chosen],
+page_rows = pages(storm.alerts, CALLS)
+page_waits = scoring.minutes_to_first_page(
+    pd.DatetimeIndex(storm.alerts["start"].iloc[page_rows]),
+    storm.incident[page_rows],
     storm.incidents["start"],
 )
-span = storm.alerts["end"].max() - storm.alerts["start"].min()
-print(f"{len(storm.alerts)} alerts, {len(chosen)} pages, {len(storm.incidents)} incidents")
-print(f"compression {scoring.compression(len(storm.alerts), len(chosen)):.0%}")
-print(f"pages per shift {scoring.pages_per_shift(len(chosen), span):.1f}")
-print(f"median time to first page {waits.median():.1f} min")
+day_length = storm.alerts["end"].max() - storm.alerts["start"].min()
+print(f"{len(storm.alerts)} alerts, {len(page_rows)} pages, {len(storm.incidents)} incidents")
+print(f"compression {scoring.compression(len(storm.alerts), len(page_rows)):.0%}")
+print(f"pages per shift {scoring.pages_per_shift(len(page_rows), day_length):.1f}")
+print(f"median time to first page {page_waits.median():.1f} min")
 
 # %% [markdown]
 # ## What to remember
