@@ -101,7 +101,9 @@ def minutes_to_first_page(
     >>> minutes_to_first_page(pd.DatetimeIndex([at + pd.Timedelta("3min")]), [1], starts).tolist()
     [inf, 3.0]
     """
-    first = pd.Series(page_times, dtype="datetime64[ns, UTC]").groupby(np.asarray(page_incident)).min()
+    first = (
+        pd.Series(page_times, dtype="datetime64[ns, UTC]").groupby(np.asarray(page_incident)).min()
+    )
     waited = (first.reindex(incident_starts.index) - incident_starts) / pd.Timedelta("1min")
     return waited.astype(float).fillna(np.inf)
 

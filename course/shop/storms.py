@@ -170,9 +170,7 @@ def _alerts_of(
     return rows
 
 
-def _noise(
-    rng: np.random.Generator, last: float
-) -> list[_Row]:
+def _noise(rng: np.random.Generator, last: float) -> list[_Row]:
     service = TOPOLOGY.services[int(rng.integers(len(TOPOLOGY.services)))].name
     severity = "page" if rng.random() < 0.5 else "ticket"
     start = float(rng.uniform(0, last))
@@ -212,7 +210,9 @@ def _storm(
     return Storm(table[COLUMNS], table["incident"].to_numpy(), known)
 
 
-def draw_alert_history(seed: int, n: int = 1500, habits: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+def draw_alert_history(
+    seed: int, n: int = 1500, habits: int = 0
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Draw past alerts with what is known when they fire, and whether somebody had to act.
 
     Parameters

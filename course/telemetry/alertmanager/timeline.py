@@ -104,7 +104,9 @@ def notify(
                 groups[key].members.add(number)
             continue
         group = groups[key]
-        firing_now = [a.labels for a, s, e in zip(alerts, starts, ends, strict=True) if s <= now < e]
+        firing_now = [
+            a.labels for a, s, e in zip(alerts, starts, ends, strict=True) if s <= now < e
+        ]
         time = origin + now * _MS
         message = _flush(config, group, alerts, ends, firing_now, now, time, send_resolved)
         if message is not None:

@@ -27,7 +27,10 @@ def accepts(config: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "am.yml")
         path.write_text(config)
-        return subprocess.run([str(AMTOOL), "check-config", str(path)], capture_output=True).returncode == 0
+        return (
+            subprocess.run([str(AMTOOL), "check-config", str(path)], capture_output=True).returncode
+            == 0
+        )
 
 
 def answer(case: Case) -> dict[str, Any]:
@@ -85,7 +88,9 @@ def _plain(case: Case, groups: list[dict[str, Any]]) -> dict[str, Any]:
     made, muted = [], set()
     for group in groups:
         numbers = sorted(case.alerts.index(alert["labels"]) for alert in group["alerts"])
-        made.append([group["receiver"]["name"], sorted(map(list, group["labels"].items())), numbers])
+        made.append(
+            [group["receiver"]["name"], sorted(map(list, group["labels"].items())), numbers]
+        )
         muted |= {case.alerts.index(alert["labels"]) for alert in group["alerts"]
                   if alert["status"]["inhibitedBy"]}  # fmt: skip
     return {"groups": sorted(made), "inhibited": sorted(muted)}
