@@ -79,9 +79,11 @@ def _burns(
         return Case(name, 0.0, f"the rules can't be evaluated: {error}")
     stray = [a for a in found.alerts if a.firing.any() and (
         a.labels.get("service") != service or a.labels.get("slo") != slo
-        or set(a.labels) != {"alertname", "severity", "service", "slo"})]  # fmt: skip
+        or set(a.labels) != {"alertname", "severity", "service", "slo", "window"})]  # fmt: skip
     if stray:
-        return Case(name, 0.0, f"labels {stray[0].labels}: only alertname, severity, service, slo")
+        return Case(
+            name, 0.0, f"labels {stray[0].labels}: only alertname, severity, service, slo, window"
+        )
     shares = []
     for severity in ("page", "ticket"):
         labels = {"severity": severity, "service": service, "slo": slo}
@@ -109,7 +111,7 @@ def _rules(
                   for w in (long, short)]  # fmt: skip
         ratios = [f"(1 - {r})" if kind == "good" else f"({r})" for r in ratios]
         rules.append({"alert": "BudgetBurn", "expr": " and ".join(f"{r} > {limit:.12f}" for r in ratios),
-                      "labels": {"severity": severity, "service": service, "slo": slo}})  # fmt: skip
+                      "labels": {"severity": severity, "service": service, "slo": slo, "window": long}})  # fmt: skip
     return json.dumps({"groups": [{"name": "g", "rules": rules}]})
 
 

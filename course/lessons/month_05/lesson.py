@@ -160,7 +160,7 @@ print(sorted(yaml.safe_load(DOCUMENT)["spec"]))
 #
 # **Right means:** for each row of the table an alerting rule with the name `BudgetBurn`, without `for`, that
 # fires while the error ratio over the long **and** the short window is above `burn rate * (1 - target)`.
-# Labels: `severity` (page or ticket), `service` (`spec.service`), `slo` (`metadata.name`); no label of an instance.
+# Labels: `severity` (page or ticket), `service` (`spec.service`), `slo` (`metadata.name`), `window` (the long one: `1h`, `6h`, `3d`; without it the two pages would be one series, which Prometheus refuses as a duplicate); no label of an instance.
 # `ratioMetric` holds `total` and either `bad` or `good`; with `good` the error ratio is `1 - good / total`. The SLO
 # window is `spec.timeWindow[0].duration`, in days (`28d`, `30d`, `90d`), and the burn rates follow from it.
 # Leave out a rule whose threshold is 1 or more.
@@ -202,6 +202,7 @@ def burn_rate_rules(document: str) -> str:
                 "severity": severity,
                 "service": spec["service"],
                 "slo": slo["metadata"]["name"],
+                "window": long,
             }
             expr = f"{ratio(long)} > {limit} and {ratio(short)} > {limit}"
             rules.append({"alert": "BudgetBurn", "expr": expr, "labels": labels})

@@ -147,8 +147,19 @@ def _route(
             raise ConfigError(f"line {mapping.line}: no time interval is called {name!r}")
     times = {key: _duration(items.get(key), key, getattr(parent, key) if parent else default)
              for key, default in DEFAULTS_MS.items()}  # fmt: skip
-    made = Route(receiver, tuple(sorted(matchers)), _group_by(items.get("group_by"), parent), go_on,
-                 **times, **named, routes=(), place=place)  # fmt: skip
+    made = Route(
+        receiver=receiver,
+        matchers=tuple(sorted(matchers)),
+        group_by=_group_by(items.get("group_by"), parent),
+        go_on=go_on,
+        group_wait=times["group_wait"],
+        group_interval=times["group_interval"],
+        repeat_interval=times["repeat_interval"],
+        mute=named["mute"],
+        active=named["active"],
+        routes=(),
+        place=place,
+    )
     below = tuple(
         _route(child, made, (*place, number), receivers, intervals)
         for number, child in enumerate(_list(items.get("routes"), "routes"))

@@ -122,7 +122,7 @@ def notify(
 
 def _flush(
     config: Config, group: _Group, alerts: Sequence[TimedAlert], ends: list[int],
-    firing_now: list[Labels], now: int, time: pd.Timestamp, send_resolved: bool,
+    firing_now: Sequence[Labels], now: int, time: pd.Timestamp, send_resolved: bool,
 ) -> Notification | None:  # fmt: skip
     route = group.route
     if route.active and not _within(config, route.active, time):
