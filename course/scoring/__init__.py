@@ -7,10 +7,18 @@ comparison with a published benchmark: :func:`nab_score`.
 
 For log parsers: :func:`parsing_scores`. For classifiers of rare events: :func:`at_base_rate`,
 :func:`brier_score`, :func:`reliability_curve`, :func:`expected_calibration_error`,
-:func:`threshold_from_costs`. For groups of alerts: :func:`grouping_scores`,
-:func:`pages_per_shift`. For rankings of suspects: the module `course.scoring.ranking`.
+:func:`threshold_from_costs`. Of alerting: :func:`adjusted_rand`, :func:`lost_incidents`,
+:func:`compression`, :func:`pages_per_shift`, :func:`minutes_to_first_page`. For rankings of
+suspects: the module `course.scoring.ranking`.
 """
 
+from course.scoring.alerting import (
+    adjusted_rand,
+    compression,
+    lost_incidents,
+    minutes_to_first_page,
+    pages_per_shift,
+)
 from course.scoring.events import (
     EventScores,
     alert_intervals,
@@ -18,7 +26,6 @@ from course.scoring.events import (
     merge_intervals,
     pool_scores,
 )
-from course.scoring.grouping import GroupingScores, grouping_scores, pages_per_shift
 from course.scoring.nab import (
     NAB_PROFILES,
     NabScore,
@@ -57,24 +64,26 @@ __all__ = [
     "AtBaseRate",
     "BestF1",
     "EventScores",
-    "GroupingScores",
     "NabScore",
     "NabSweep",
     "ParsingScores",
     "PointScores",
     "Weights",
+    "adjusted_rand",
     "alert_intervals",
     "at_base_rate",
     "average_precision",
     "average_run_length",
     "best_f1",
     "brier_score",
+    "compression",
     "cost",
     "event_scores",
     "expected_calibration_error",
     "grouping_accuracy",
-    "grouping_scores",
+    "lost_incidents",
     "merge_intervals",
+    "minutes_to_first_page",
     "nab_score",
     "nab_sweep",
     "pa_k",

@@ -19,7 +19,7 @@ import pytest
         "parsing",
         "probability",
         "ranking",
-        "grouping",
+        "alerting",
     ],
 )
 def test_examples(name: str) -> None:

@@ -1,341 +1,298 @@
-"""Reading an Alertmanager configuration as strictly as ``amtool check-config`` does."""
+"""Reading of a configuration: routing tree, inhibition rules, time intervals, receivers' names."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
-from course.telemetry.alertmanager.matchers import (
-    LABEL_NAME,
-    Labels,
-    Matcher,
-    all_match,
-    make_matcher,
-    parse_matchers,
-)
+from course.telemetry.alertmanager.errors import ConfigError
+from course.telemetry.alertmanager.matchers import Matcher, is_label, parse_matchers
+from course.telemetry.alertmanager.times import TimeInterval, read_interval
 from course.telemetry.durations import parse_duration
 from course.telemetry.strictyaml import Form, Mapping, Node, Scalar, Sequence, kind, read_yaml
 
-MAX_ROUTES = 200
-ALL = "..."
-_DEFAULTS = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
-_ROUTE = (
-    "receiver", "group_by", "continue", "matchers", "match", "match_re", "routes", *_DEFAULTS,
-)  # fmt: skip
-_INHIBIT = (
-    "source_matchers", "source_match", "source_match_re", "target_matchers", "target_match",
-    "target_match_re", "equal",
-)  # fmt: skip
+_FORM = Form("a configuration", "route", ConfigError)
+
+#: What a route has where neither it nor a parent says otherwise, in milliseconds.
+DEFAULTS_MS = {"group_wait": 30_000, "group_interval": 300_000, "repeat_interval": 14_400_000}
+
+_TOP = {"route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals", "global",
+        "templates"}  # fmt: skip
+_ROUTE = {"receiver", "group_by", "continue", "match", "match_re", "matchers", "group_wait",
+          "group_interval", "repeat_interval", "mute_time_intervals", "active_time_intervals",
+          "routes"}  # fmt: skip
+_INHIBITION = {"source_match", "source_match_re", "source_matchers", "target_match",
+               "target_match_re", "target_matchers", "equal"}  # fmt: skip
 
 
-class AlertmanagerConfigError(ValueError):
-    """A configuration that may not be loaded: where, what was found, what is allowed."""
-
-
-_FORM = Form("a configuration", "route", AlertmanagerConfigError)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Route:
-    """A node of the routing tree, with what it inherits already filled in.
+    """A node of the routing tree with what it inherits already filled in.
 
     Attributes
     ----------
     receiver : str
-    group_by : tuple of str
-        Sorted label names; those of `ALL` group by every label.
-    group_all : bool
-        Whether every label counts, so that each set of labels is a group of its own.
-    group_wait_ms, group_interval_ms, repeat_interval_ms : int
     matchers : tuple of Matcher
-        Conditions of this node alone; the root has none.
-    goes_on : bool
-        ``continue``: whether siblings after it are asked, too.
+        All must hold; those of the parents are not repeated.
+    group_by : frozenset of str, or None
+        None stands for ``'...'``: every label.
+    go_on : bool
+        ``continue``: siblings below are tried as well.
+    group_wait, group_interval, repeat_interval : int
+        Milliseconds.
+    mute, active : tuple of str
+        Names of time intervals; they are not inherited.
     routes : tuple of Route
-    line : int
-        Line in the file, from 1.
+    place : tuple of int
+        Position in the tree, () for the root.
     """
 
     receiver: str
-    group_by: tuple[str, ...]
-    group_all: bool
-    group_wait_ms: int
-    group_interval_ms: int
-    repeat_interval_ms: int
-    matchers: tuple[Matcher, ...] = ()
-    goes_on: bool = False
-    routes: tuple[Route, ...] = ()
-    line: int = 0
+    matchers: tuple[Matcher, ...]
+    group_by: frozenset[str] | None
+    go_on: bool
+    group_wait: int
+    group_interval: int
+    repeat_interval: int
+    mute: tuple[str, ...]
+    active: tuple[str, ...]
+    routes: tuple[Route, ...]
+    place: tuple[int, ...]
 
-    def match(self, labels: Labels) -> list[Route]:
-        """The nodes that handle an alert, in order: the deepest that match, at least one each.
-
-        Empty where this node does not match. Children are asked in order until one matches that
-        does not continue; where none matches, this node handles the alert itself.
-        """
-        if not all_match(self.matchers, labels):
-            return []
-        found: list[Route] = []
-        for child in self.routes:
-            here = child.match(labels)
-            found += here
-            if here and not child.goes_on:
-                break
-        return found or [self]
-
-    def group(self, labels: Labels) -> tuple[tuple[str, str], ...]:
-        """The labels and values that an alert is grouped by; a label it lacks is left out."""
-        names = labels if self.group_all else self.group_by
-        return tuple((name, labels[name]) for name in sorted(names) if labels.get(name))
+    def walk(self) -> Iterator[Route]:
+        """This route and all below it."""
+        yield self
+        for route in self.routes:
+            yield from route.walk()
 
 
 @dataclass(frozen=True)
-class InhibitRule:
-    """While a source fires, targets that agree with it in the labels of `equal` are muted."""
+class Inhibition:
+    """While an alert that matches ``source`` fires, those that match ``target`` are muted.
+
+    Only where both agree on every label of ``equal``; labels that both lack agree.
+    """
 
     source: tuple[Matcher, ...]
     target: tuple[Matcher, ...]
-    equal: tuple[str, ...]
-
-    def mutes(self, source: Labels, target: Labels) -> bool:
-        """Whether a firing alert mutes another.
-
-        A target that is a source as well is not muted by one that is both, itself included.
-        """
-        if not (all_match(self.source, source) and all_match(self.target, target)):
-            return False
-        if any(source.get(name, "") != target.get(name, "") for name in self.equal):
-            return False
-        return not (all_match(self.source, target) and all_match(self.target, source))
+    equal: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Config:
-    """A routing tree, rules of inhibition and the names of the receivers."""
+    """A configuration that has been read; see :func:`load_config`."""
 
     route: Route
-    inhibit_rules: tuple[InhibitRule, ...] = ()
-    receivers: tuple[str, ...] = field(default=())
-
-    def receivers_of(self, labels: Labels) -> list[str]:
-        """The receivers of an alert, in the order of the tree; one may stand twice."""
-        return [route.receiver for route in self.route.match(labels)]
-
-    def muted(self, labels: Labels, firing: list[Labels]) -> bool:
-        """Whether an alert is muted by any of the firing ones."""
-        return any(rule.mutes(one, labels) for rule in self.inhibit_rules for one in firing)
+    receivers: tuple[str, ...]
+    inhibitions: tuple[Inhibition, ...]
+    intervals: dict[str, tuple[TimeInterval, ...]]
 
 
 def load_config(text: str) -> Config:
-    """Read and check a configuration.
+    """Read a configuration.
 
     Parameters
     ----------
     text : str
-        The YAML text, at most 64 KiB: ``route``, ``receivers`` (names; what they send to is not
-        read) and ``inhibit_rules``. ``global`` and ``templates`` are skipped.
-
-    Returns
-    -------
-    Config
+        YAML of at most 64 KiB without aliases, anchors and tags.
 
     Raises
     ------
-    AlertmanagerConfigError
-        With the line, what was found and what is allowed. Beyond what Alertmanager refuses, YAML
-        anchors, aliases and tags, time intervals, and more than 200 routes are refused.
-
-    Examples
-    --------
-    >>> config = load_config('''
-    ... route:
-    ...   receiver: nobody
-    ...   routes:
-    ...     - matchers: ['severity = page']
-    ...       receiver: pager
-    ... receivers: [{name: nobody}, {name: pager}]
-    ... ''')
-    >>> config.receivers_of({"severity": "page"})
-    ['pager']
+    ConfigError
+        With what is wrong, on which line, and what is allowed. Everything that Alertmanager
+        refuses in the parts read here is refused; ``global`` and ``templates`` are not looked at,
+        and the settings of a receiver beside its name are not either.
     """
-    root = _mapping(read_yaml(text, _FORM), "the file")
-    allowed = ("route", "receivers", "inhibit_rules", "global", "templates")
-    _only(root, allowed, "the file")
-    if "route" not in root.items:
-        raise AlertmanagerConfigError("no `route`: a configuration needs a tree to route by")
-    receivers = _receivers(root.items.get("receivers"))
-    reader = _Routes(receivers)
-    route = reader.read(root.items["route"], None)
-    rules = _list(root.items.get("inhibit_rules"), "inhibit_rules")
-    return Config(route, tuple(map(_inhibit_rule, rules)), receivers)
+    top = _mapping(read_yaml(text, _FORM), "the file", _TOP)
+    if "route" not in top.items:
+        raise ConfigError("no `route`: a configuration needs a routing tree")
+    receivers = _receivers(top.items.get("receivers"))
+    intervals: dict[str, tuple[TimeInterval, ...]] = {}
+    for key in ("mute_time_intervals", "time_intervals"):
+        for name, made in _intervals(top.items.get(key)):
+            if name in intervals:
+                raise ConfigError(f"the time interval {name!r} is defined twice")
+            intervals[name] = made
+    route = _route(top.items["route"], None, (), receivers, intervals)
+    rules = [_inhibition(node) for node in _list(top.items.get("inhibit_rules"), "inhibit_rules")]
+    return Config(route, tuple(receivers), tuple(rules), intervals)
 
 
-class _Routes:
-    """Reads the nodes of the tree and counts them."""
-
-    def __init__(self, receivers: tuple[str, ...]) -> None:
-        self._receivers, self._count = receivers, 0
-
-    def read(self, node: Node, parent: Route | None) -> Route:
-        where = "route" if parent is None else f"the route on line {node.line}"
-        fields = _mapping(node, where)
-        _only(fields, _ROUTE, where)
-        self._count += 1
-        if self._count > MAX_ROUTES:
-            raise AlertmanagerConfigError(f"more than {MAX_ROUTES} routes")
-        items = fields.items
-        matchers = _matchers(items, where, "matchers", "match", "match_re")
-        goes_on = _bool(items.get("continue"), where)
-        if parent is None:
-            if matchers or "matchers" in items:
-                raise AlertmanagerConfigError(f"line {node.line}: the root route has no matchers")
-            if goes_on:
-                raise AlertmanagerConfigError(f"line {node.line}: the root route can't continue")
-        receiver = _text(items.get("receiver"), f"receiver of {where}") or (
-            parent.receiver if parent else ""
+def _route(
+    node: Node, parent: Route | None, place: tuple[int, ...], receivers: Collection[str],
+    intervals: Collection[str],
+) -> Route:  # fmt: skip
+    mapping = _mapping(node, "a route", _ROUTE)
+    items = mapping.items
+    matchers = _matchers(items, "match", "match_re", "matchers")
+    go_on = _flag(items.get("continue"))
+    named = {key: tuple(_texts(items.get(f"{key}_time_intervals"), f"{key}_time_intervals"))
+             for key in ("mute", "active")}  # fmt: skip
+    receiver = _text(items["receiver"], "receiver") if "receiver" in items else ""
+    if parent is None:
+        _check_root(mapping, receiver, bool(matchers), go_on, any(named.values()))
+    receiver = receiver or (parent.receiver if parent else "")
+    if receiver not in receivers:
+        raise ConfigError(
+            f"line {mapping.line}: no receiver is called {receiver!r}; "
+            f"there are: {', '.join(receivers) or 'none'}"
         )
-        if not receiver:
-            raise AlertmanagerConfigError(f"line {node.line}: the root route needs a receiver")
-        if receiver not in self._receivers:
-            raise AlertmanagerConfigError(
-                f"{where}: receiver {receiver!r} is not among `receivers`: "
-                f"{', '.join(self._receivers) or 'there are none'}"
-            )
-        labels, everything = _group_by(items.get("group_by"), where)
-        inherits = labels is None and not everything
-        made = Route(
-            receiver=receiver,
-            group_by=labels if labels is not None else parent.group_by if parent else (),
-            group_all=everything or bool(inherits and parent and parent.group_all),
-            group_wait_ms=_duration(items, "group_wait", parent, where),
-            group_interval_ms=_duration(items, "group_interval", parent, where),
-            repeat_interval_ms=_duration(items, "repeat_interval", parent, where),
-            matchers=tuple(matchers),
-            goes_on=goes_on,
-            line=node.line,
-        )
-        children = tuple(self.read(child, made) for child in _list(items.get("routes"), "routes"))
-        return Route(**{**made.__dict__, "routes": children})
-
-
-def _duration(items: dict[str, Node], name: str, parent: Route | None, where: str) -> int:
-    text = _text(items.get(name), f"{name} of {where}")
-    if not text:
-        return getattr(parent, f"{name}_ms") if parent else parse_duration(_DEFAULTS[name])
-    try:
-        value = parse_duration(text)
-    except ValueError as error:
-        raise AlertmanagerConfigError(f"{where}, {name}: {error}") from None
-    if value == 0 and name != "group_wait":
-        raise AlertmanagerConfigError(f"{where}: {name} can't be zero")
-    return value
-
-
-def _group_by(node: Node | None, where: str) -> tuple[tuple[str, ...] | None, bool]:
-    names = [_text(entry, f"group_by of {where}") for entry in _list(node, f"group_by of {where}")]
-    if ALL in names:
-        if len(names) > 1:
-            raise AlertmanagerConfigError(
-                f"{where}: group_by is {names}; `...` is every label, it stands alone"
-            )
-        return None, True
-    for name in names:
-        if not LABEL_NAME.fullmatch(name):
-            raise AlertmanagerConfigError(f"{where}: group_by has {name!r}, which names no label")
-        if names.count(name) > 1:
-            raise AlertmanagerConfigError(f"{where}: group_by has {name!r} twice")
-    return (tuple(sorted(names)) if names else None), False
-
-
-def _inhibit_rule(node: Node) -> InhibitRule:
-    where = f"the inhibit rule on line {node.line}"
-    fields = _mapping(node, where)
-    _only(fields, _INHIBIT, where)
-    items = fields.items
-    equal = [_text(entry, f"equal of {where}") for entry in _list(items.get("equal"), "equal")]
-    for name in equal:
-        if not LABEL_NAME.fullmatch(name):
-            raise AlertmanagerConfigError(f"{where}: equal has {name!r}, which names no label")
-    return InhibitRule(
-        tuple(_matchers(items, where, "source_matchers", "source_match", "source_match_re")),
-        tuple(_matchers(items, where, "target_matchers", "target_match", "target_match_re")),
-        tuple(equal),
+    for name in (*named["mute"], *named["active"]):
+        if name not in intervals:
+            raise ConfigError(f"line {mapping.line}: no time interval is called {name!r}")
+    times = {key: _duration(items.get(key), key, getattr(parent, key) if parent else default)
+             for key, default in DEFAULTS_MS.items()}  # fmt: skip
+    made = Route(
+        receiver=receiver,
+        matchers=tuple(sorted(matchers)),
+        group_by=_group_by(items.get("group_by"), parent),
+        go_on=go_on,
+        group_wait=times["group_wait"],
+        group_interval=times["group_interval"],
+        repeat_interval=times["repeat_interval"],
+        mute=named["mute"],
+        active=named["active"],
+        routes=(),
+        place=place,
     )
+    below = tuple(
+        _route(child, made, (*place, number), receivers, intervals)
+        for number, child in enumerate(_list(items.get("routes"), "routes"))
+    )
+    return Route(**{**vars(made), "routes": below})
 
 
-def _matchers(
-    items: dict[str, Node], where: str, many: str, equal: str, regex: str
-) -> list[Matcher]:
-    """Conditions of all three spellings together."""
+def _check_root(mapping: Mapping, receiver: str, matchers: bool, go_on: bool, timed: bool) -> None:
+    if not receiver:
+        raise ConfigError(f"line {mapping.line}: the root route needs a receiver")
+    for wrong, what in ((matchers, "matchers"), (go_on, "continue"), (timed, "time intervals")):
+        if wrong:
+            raise ConfigError(
+                f"line {mapping.line}: the root route takes every alert; it may have no {what}"
+            )
+
+
+def _group_by(node: Node | None, parent: Route | None) -> frozenset[str] | None:
+    names = _texts(node, "group_by")
+    if not names:
+        return parent.group_by if parent else frozenset()
+    if "..." in names:
+        if set(names) != {"..."}:
+            raise ConfigError(f"group_by holds '...' (every label) and others: {names}")
+        return None
+    for name in names:
+        if not is_label(name):
+            raise ConfigError(f"group_by: {name[:40]!r} is no label")
+        if names.count(name) > 1:
+            raise ConfigError(f"group_by names {name!r} twice")
+    return frozenset(names)
+
+
+def _inhibition(node: Node) -> Inhibition:
+    items = _mapping(node, "an inhibition rule", _INHIBITION).items
+    equal = _texts(items.get("equal"), "equal")
+    for name in equal:
+        if not is_label(name):
+            raise ConfigError(f"equal: {name[:40]!r} is no label")
+    sides = (_matchers(items, f"{side}_match", f"{side}_match_re", f"{side}_matchers")
+             for side in ("source", "target"))  # fmt: skip
+    source, target = (tuple(sorted(side)) for side in sides)
+    return Inhibition(source, target, frozenset(equal))
+
+
+def _matchers(items: dict[str, Node], plain: str, regex: str, new: str) -> list[Matcher]:
     found = []
-    try:
-        for key, operator in ((equal, "="), (regex, "=~")):
-            if key in items and not _is_null(items[key]):
-                for name, value in _mapping(items[key], f"{key} of {where}").items.items():
-                    if not LABEL_NAME.fullmatch(name):
-                        raise AlertmanagerConfigError(f"{where}: {name!r} names no label")
-                    found.append(make_matcher(name, operator, _text(value, f"{key} of {where}")))
-        for entry in _list(items.get(many), f"{many} of {where}"):
-            found += parse_matchers(_text(entry, f"{many} of {where}"))
-    except AlertmanagerConfigError:
-        raise
-    except ValueError as error:
-        raise AlertmanagerConfigError(f"{where}: {error}") from None
+    for key, operator in ((plain, "="), (regex, "=~")):
+        node = items.get(key)
+        if node is None or (isinstance(node, Scalar) and node.null):
+            continue
+        for name, value in _mapping(node, key, None).items.items():
+            if not is_label(name):
+                raise ConfigError(f"{key}: {name[:40]!r} is no label")
+            found.append(Matcher(name, operator, _text(value, f"{key}.{name}")))
+    for text in _texts(items.get(new), new):
+        found += parse_matchers(text)
     return found
 
 
-def _receivers(node: Node | None) -> tuple[str, ...]:
+def _receivers(node: Node | None) -> list[str]:
     names: list[str] = []
     for entry in _list(node, "receivers"):
-        fields = _mapping(entry, f"the receiver on line {entry.line}")
-        name = _text(fields.items.get("name"), f"name of the receiver on line {entry.line}")
+        items = _mapping(entry, "a receiver", None).items
+        name = _text(items["name"], "name") if "name" in items else ""
         if not name:
-            raise AlertmanagerConfigError(f"line {entry.line}: a receiver without a name")
+            raise ConfigError(f"line {entry.line}: a receiver needs a name")
         if name in names:
-            raise AlertmanagerConfigError(f"line {entry.line}: receiver {name!r} stands twice")
+            raise ConfigError(f"line {entry.line}: a second receiver is called {name!r}")
         names.append(name)
-    return tuple(names)
+    return names
 
 
-def _is_null(node: Node | None) -> bool:
-    return node is None or (isinstance(node, Scalar) and node.null)
+def _intervals(node: Node | None) -> Iterator[tuple[str, tuple[TimeInterval, ...]]]:
+    for entry in _list(node, "time_intervals"):
+        items = _mapping(entry, "a time interval", {"name", "time_intervals"}).items
+        name = _text(items["name"], "name") if "name" in items else ""
+        if not name:
+            raise ConfigError(f"line {entry.line}: a time interval needs a name")
+        ranges = _list(items.get("time_intervals"), "time_intervals")
+        yield name, tuple(read_interval(_plain(each)) for each in ranges)
 
 
-def _mapping(node: Node, where: str) -> Mapping:
-    if not isinstance(node, Mapping):
-        raise AlertmanagerConfigError(
-            f"line {node.line}: {where} must be a mapping, found {kind(node)}"
-        )
-    return node
-
-
-def _list(node: Node | None, where: str) -> list[Node]:
-    if node is None or _is_null(node):
-        return []
-    if not isinstance(node, Sequence):
-        raise AlertmanagerConfigError(
-            f"line {node.line}: {where} must be a list, found {kind(node)}"
-        )
-    return node.items
-
-
-def _text(node: Node | None, where: str) -> str:
-    if node is None or _is_null(node):
-        return ""
-    if not isinstance(node, Scalar):
-        raise AlertmanagerConfigError(f"line {node.line}: {where} must be text, found {kind(node)}")
+def _plain(node: Node) -> object:
+    """The node as dicts, lists and texts."""
+    if isinstance(node, Mapping):
+        return {key: _plain(value) for key, value in node.items.items()}
+    if isinstance(node, Sequence):
+        return [_plain(value) for value in node.items]
     return node.text
 
 
-def _bool(node: Node | None, where: str) -> bool:
-    text = _text(node, f"continue of {where}").lower()
-    if text not in ("", "true", "false", "yes", "no", "on", "off"):
-        raise AlertmanagerConfigError(f"{where}: continue must be true or false, found {text!r}")
-    return text in ("true", "yes", "on")
-
-
-def _only(fields: Mapping, allowed: tuple[str, ...], where: str) -> None:
-    for name, line in fields.lines.items():
-        if name not in allowed:
-            raise AlertmanagerConfigError(
-                f"line {line}: {where} has no field {name!r}; it may have: {', '.join(allowed)}"
+def _mapping(node: Node, what: str, allowed: Collection[str] | None) -> Mapping:
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"line {node.line}: {what} must be a mapping, found {kind(node)}")
+    for key, line in node.lines.items():
+        if allowed is not None and key not in allowed:
+            raise ConfigError(
+                f"line {line}: {what} has no key {key[:40]!r}; allowed: {', '.join(sorted(allowed))}"
             )
+    return node
+
+
+def _list(node: Node | None, what: str) -> list[Node]:
+    if node is None or (isinstance(node, Scalar) and node.null):
+        return []
+    if not isinstance(node, Sequence):
+        raise ConfigError(f"line {node.line}: {what} must be a list, found {kind(node)}")
+    return node.items
+
+
+def _texts(node: Node | None, what: str) -> list[str]:
+    return [_text(each, what) for each in _list(node, what)]
+
+
+def _text(node: Node, what: str) -> str:
+    if not isinstance(node, Scalar):
+        raise ConfigError(f"line {node.line}: {what} must be text, found {kind(node)}")
+    return "" if node.null else node.text
+
+
+def _flag(node: Node | None) -> bool:
+    if node is None:
+        return False
+    text = _text(node, "continue")
+    if not re.fullmatch("true|True|TRUE|false|False|FALSE|", text):
+        raise ConfigError(f"line {node.line}: continue must be true or false, found {text[:40]!r}")
+    return text.lower() == "true"
+
+
+def _duration(node: Node | None, key: str, inherited: int) -> int:
+    if node is None or (isinstance(node, Scalar) and node.null):
+        return inherited
+    try:
+        value = parse_duration(_text(node, key))
+    except ValueError as error:
+        raise ConfigError(f"line {node.line}: {key}: {error}") from None
+    if value == 0 and key != "group_wait":
+        raise ConfigError(f"line {node.line}: {key} may not be zero")
+    return value

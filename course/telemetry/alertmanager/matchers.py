@@ -1,134 +1,133 @@
-"""Label matchers as Alertmanager reads them: ``severity="page"``, ``team=~"a|b"``, ``env!=dev``."""
+"""Matchers of labels, in the syntax of Alertmanager 0.25 (``pkg/labels``)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+import pyarrow as pa
+
+from course.telemetry.alertmanager.errors import ConfigError
 from course.telemetry.regexes import regex_matches
 
-LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_SPACE = r"[\t\n\f\r ]*"  # RE2's \s
 _MATCHER = re.compile(
-    r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*(.*?)\s*", re.DOTALL | re.ASCII
+    rf"{_SPACE}([a-zA-Z_:][a-zA-Z0-9_:]*){_SPACE}(=~|=|!=|!~){_SPACE}(.*?){_SPACE}",
+    re.ASCII | re.DOTALL,
 )
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 
-Labels = Mapping[str, str]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Matcher:
-    """One condition on one label; a label that an alert does not have is the empty string.
+    """One condition on one label; ``operator`` is ``=``, ``!=``, ``=~`` or ``!~``.
 
-    Attributes
-    ----------
-    name, operator, value : str
-        The operator is one of ``=``, ``!=``, ``=~`` and ``!~``; a regular expression matches the
-        whole value.
+    A label that an alert lacks counts as the empty string. Regular expressions are RE2 and match
+    the whole value.
+
+    Examples
+    --------
+    >>> Matcher("service", "=~", "cart|checkout").matches({"service": "cart"})
+    True
+    >>> Matcher("team", "!=", "web").matches({})
+    True
     """
 
     name: str
     operator: str
     value: str
 
-    def matches(self, labels: Labels) -> bool:
-        """Whether an alert with these labels meets the condition."""
-        found = labels.get(self.name, "")
-        if self.operator in ("=", "!="):
-            return (found == self.value) == (self.operator == "=")
-        return regex_matches(f"^(?:{self.value})$", [found])[0] == (self.operator == "=~")
+    def __post_init__(self) -> None:
+        if self.operator in ("=~", "!~"):
+            try:
+                _whole(self.value, "")
+            except pa.ArrowInvalid as error:
+                raise ConfigError(f"{self.value[:60]!r} is no RE2 expression: {error}") from None
 
-    def __str__(self) -> str:
-        return f'{self.name}{self.operator}"{self.value}"'
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert with these labels satisfies the condition."""
+        value = labels.get(self.name, "")
+        if self.operator == "=":
+            return value == self.value
+        if self.operator == "!=":
+            return value != self.value
+        return _whole(self.value, value) == (self.operator == "=~")
 
 
-def all_match(matchers: Sequence[Matcher], labels: Labels) -> bool:
-    """Whether all conditions are met; no condition is met by everything."""
-    return all(matcher.matches(labels) for matcher in matchers)
+@lru_cache(maxsize=4096)
+def _whole(pattern: str, value: str) -> bool:
+    return regex_matches(f"^(?:{pattern})$", [value])[0]
+
+
+def is_label(name: str) -> bool:
+    """Whether the text may be the name of a label."""
+    return _LABEL.fullmatch(name) is not None
 
 
 def parse_matchers(text: str) -> list[Matcher]:
-    """Read one or several matchers, with commas between and braces around if you like.
+    """Read one entry of a ``matchers`` list: one matcher, or several joined by commas.
+
+    Braces around the whole are allowed, quotes around a value too; inside quotes ``\\"``, ``\\\\``
+    and ``\\n`` are escapes.
 
     Raises
     ------
-    ValueError
-        What could not be read, and why.
+    ConfigError
+        If a part is no matcher.
 
     Examples
     --------
-    >>> [str(matcher) for matcher in parse_matchers('{team=~"a|b", env != dev}')]
-    ['team=~"a|b"', 'env!="dev"']
+    >>> parse_matchers('{severity="page", service=~"cart|search"}')
+    [Matcher(name='severity', operator='=', value='page'), Matcher(name='service', operator='=~', value='cart|search')]
     """
-    inner = text
-    if text.startswith("{"):
-        inner = inner[1:]
-    if inner.endswith("}") and not inner.endswith("\\}"):
-        inner = inner[:-1]
-    return [_parse(part) for part in _parts(inner)]
+    return [_parse(part) for part in _split(text.removeprefix("{").removesuffix("}"))]
 
 
-def make_matcher(name: str, operator: str, value: str) -> Matcher:
-    """A matcher whose regular expression is known to be one.
-
-    Raises
-    ------
-    ValueError
-        The value is no regular expression (RE2), where the operator wants one.
-    """
-    if operator in ("=~", "!~"):
-        try:
-            regex_matches(f"^(?:{value})$", [""])
-        except Exception as error:
-            raise ValueError(f"{value[:40]!r} is no regular expression: {error}") from None
-    return Matcher(name, operator, value)
-
-
-def _parts(text: str) -> list[str]:
-    """Split at commas outside of quotes; a last comma may stand alone."""
-    parts, current, quoted, escaped = [], "", False, False
-    for sign in text:
-        if sign == "," and not quoted:
-            parts.append(current)
-            current = ""
+def _split(text: str) -> list[str]:
+    """Parts between commas that stand outside quotes."""
+    parts, part, quoted, escaped = [], "", False, False
+    for letter in text:
+        if letter == "," and not quoted:
+            parts.append(part)
+            part = ""
             continue
-        if sign == '"' and not escaped:
-            quoted = not quoted
-        escaped = sign == "\\" and not escaped
-        current += sign
-    if current.strip() or not parts:
-        parts.append(current)
-    return parts
+        if letter == '"':
+            quoted, escaped = (quoted, False) if escaped else (not quoted, False)
+        else:
+            escaped = letter == "\\" and not escaped
+        part += letter
+    return [*parts, part] if part.strip() else parts
 
 
 def _parse(text: str) -> Matcher:
     match = _MATCHER.fullmatch(text)
     if match is None:
-        raise ValueError(
-            f"{text.strip()[:60]!r} is no matcher; write a label, one of = != =~ !~, and a value"
+        raise ConfigError(
+            f"{text[:60]!r} is no matcher; write a label, one of = != =~ !~ and a value, "
+            'such as severity="page"'
         )
     name, operator, raw = match.groups()
-    return make_matcher(name, operator, _unquote(raw, text))
+    return Matcher(name, operator, _unquote(raw))
 
 
-def _unquote(raw: str, whole: str) -> str:
-    inner, quoted = raw, raw.startswith('"')
-    if quoted:
-        inner = inner[1:]
-    value, escaped, closed = "", False, False
-    for place, sign in enumerate(inner):
-        if escaped:
-            value += _ESCAPES.get(sign, "\\" + sign)
-            escaped = False
-        elif sign == "\\" and place < len(inner) - 1:
-            escaped = True
-        elif sign == '"':
-            if not quoted or place < len(inner) - 1:
-                raise ValueError(f'{whole.strip()[:60]!r} has a quote within the value; write \\"')
-            closed = True
+def _unquote(raw: str) -> str:
+    body, value, place = raw.removeprefix('"'), "", 0
+    open_quote = body != raw
+    while place < len(body):
+        letter, last = body[place], place == len(body) - 1
+        if letter == "\\" and not last:
+            place += 1
+            value += _ESCAPES.get(body[place], "\\" + body[place])
+        elif letter == '"':
+            if not open_quote or not last:
+                raise ConfigError(f"the value {raw[:60]!r} holds an unescaped double quote")
+            open_quote = False
         else:
-            value += sign
-    if quoted and not closed:
-        raise ValueError(f"{whole.strip()[:60]!r} has a quote that is not closed")
+            value += letter
+        place += 1
+    if open_quote:
+        raise ConfigError(f"the value {raw[:60]!r} lacks its closing quote")
     return value

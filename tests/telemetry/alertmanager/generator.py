@@ -1,102 +1,107 @@
-"""Random configurations and alerts, small enough that routes, groups and inhibitions meet."""
+"""Random configurations and alerts that meet at few labels, so that most matchers decide something."""
 
-from __future__ import annotations
-
+import json
+import random
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import yaml
-
 LABELS = {
-    "alertname": ["Down", "Slow", "Full", "Errors"],
+    "service": ["cart", "checkout", "orders-db", "payment"],
     "severity": ["page", "ticket", "info"],
-    "team": ["shop", "pay", "data"],
-    "service": ["cart", "checkout", "orders-db"],
-    "zone": ["a", "b", ""],
+    "team": ["web", "data"],
+    "zone": ["a", "b", 'c"d', ""],
 }
-RECEIVERS = ["default", "pager", "chat", "mail", "night"]
-PATTERNS = {
-    "alertname": ["Down|Slow", "D.*", ".+", "Err.rs"],
-    "severity": ["page|ticket", "p.*", ".*"],
-    "team": ["shop|data", "[ps].*", ".+"],
-    "service": ["c.*", ".*-db", "cart|checkout"],
-    "zone": ["a|b", ".*", ".+", "a?"],
-}
+_PATTERNS = ["c.*", "cart|checkout", ".+", "", "page|ticket", "[ab]", "(?i:WEB)", "p.*", ".*d.*"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A configuration as text, and the labels of some alerts."""
+    """A configuration as text, and alerts as labels, no two of them equal."""
 
     config: str
     alerts: list[dict[str, str]]
 
 
-def make_case(seed: int, alerts: int = 6) -> Case:
-    """The case of a seed."""
-    rng = np.random.default_rng([21, seed])
-    document: dict[str, Any] = {"route": _route(rng, depth=0)}
-    document["receivers"] = [{"name": name} for name in RECEIVERS]
-    if rules := [_inhibit(rng) for _ in range(int(rng.integers(0, 4)))]:
-        document["inhibit_rules"] = rules
-    found: list[dict[str, str]] = []
-    while len(found) < alerts:
-        labels = _alert(rng)
-        if labels not in found:
-            found.append(labels)
-    return Case(yaml.safe_dump(document, sort_keys=False), found)
+def make_case(seed: int) -> Case:
+    """A valid configuration and 12 alerts."""
+    rng = random.Random(seed)
+    receivers = [f"r{number}" for number in range(6)]
+    top = {
+        "route": {"receiver": "r0", **_settings(rng), "routes": _routes(rng, receivers, 0)},
+        "inhibit_rules": [_inhibition(rng) for _ in range(rng.randrange(3))],
+        "receivers": [{"name": name} for name in receivers],
+        "time_intervals": [
+            {"name": "night", "time_intervals": [
+                {"times": [{"start_time": "22:00", "end_time": "24:00"}],
+                 "weekdays": ["monday:friday"]}]}
+        ],
+    }  # fmt: skip
+    alerts: list[dict[str, str]] = []
+    while len(alerts) < 12:
+        labels = {k: rng.choice(v) for k, v in LABELS.items() if rng.random() < 0.8}
+        labels = {"alertname": rng.choice("AB"), **{k: v for k, v in labels.items() if v}}
+        if labels not in alerts:
+            alerts.append(labels)
+    return Case(json.dumps(top, indent=1), alerts)
 
 
-def _alert(rng: np.random.Generator) -> dict[str, str]:
-    chosen = {name: str(rng.choice(values)) for name, values in LABELS.items()}
-    dropped = [name for name in LABELS if name != "alertname" and rng.random() < 0.15]
-    return {name: value for name, value in chosen.items() if value and name not in dropped}
+def _routes(rng: random.Random, receivers: list[str], depth: int) -> list[dict[str, Any]]:
+    made = []
+    for _ in range(rng.randrange(0 if depth else 1, 4 - depth)):
+        route: dict[str, Any] = {**_settings(rng), **_sides(rng, "", rng.randint(0, 2))}
+        if rng.random() < 0.8:
+            route["receiver"] = rng.choice(receivers)
+        if rng.random() < 0.35:
+            route["continue"] = rng.random() < 0.8
+        if rng.random() < 0.1:
+            route[rng.choice(["mute_time_intervals", "active_time_intervals"])] = ["night"]
+        if depth < 2 and (below := _routes(rng, receivers, depth + 1)):
+            route["routes"] = below
+        made.append(route)
+    return made
 
 
-def _route(rng: np.random.Generator, depth: int) -> dict[str, Any]:
-    route: dict[str, Any] = {}
-    if depth:
-        route |= _conditions(rng, "matchers", "match", "match_re", least=0)
-        if rng.random() < 0.3:
-            route["continue"] = bool(rng.random() < 0.8)
-    if not depth or rng.random() < 0.8:
-        route["receiver"] = str(rng.choice(RECEIVERS))
-    if rng.random() < 0.6:
-        number = int(rng.integers(0, 4))
-        names = rng.permutation(list(LABELS))[:number].tolist()
-        route["group_by"] = ["..."] if rng.random() < 0.15 else names
-    children = int(rng.integers(0, 4)) if depth < 3 else 0
-    if children:
-        route["routes"] = [_route(rng, depth + 1) for _ in range(children)]
-    return route
+def _settings(rng: random.Random) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    if rng.random() < 0.5:
+        made["group_by"] = rng.choice(
+            [["..."], [], rng.sample(["alertname", *LABELS], rng.randint(1, 3))]
+        )
+    for key in ("group_wait", "group_interval", "repeat_interval"):
+        if rng.random() < 0.2:
+            made[key] = rng.choice(["1m", "2h", "45s"])
+    return made
 
 
-def _inhibit(rng: np.random.Generator) -> dict[str, Any]:
-    rule: dict[str, Any] = {}
-    for side in ("source", "target"):
-        rule |= _conditions(rng, f"{side}_matchers", f"{side}_match", f"{side}_match_re", least=1)
-    if rng.random() < 0.7:
-        rule["equal"] = rng.permutation(list(LABELS))[: int(rng.integers(0, 3))].tolist()
-    return rule
-
-
-def _conditions(
-    rng: np.random.Generator, many: str, equal: str, regex: str, least: int
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    names = rng.permutation(list(LABELS))[: int(rng.integers(least, 3))].tolist()
-    style = rng.choice([many, many, equal, regex])
-    for name in names:
-        if style == many:
-            operator = str(rng.choice(["=", "!=", "=~", "!~"]))
-            pool = PATTERNS[name] if operator.endswith("~") else LABELS[name]
-            value = str(rng.choice(pool))
-            written = value if rng.random() < 0.3 and value.isalnum() else f'"{value}"'
-            found.setdefault(many, []).append(f"{name}{rng.choice(['', ' '])}{operator}{written}")
+def _sides(rng: random.Random, side: str, number: int) -> dict[str, Any]:
+    """Conditions in the old or the new syntax, or both."""
+    made: dict[str, Any] = {}
+    for _ in range(number):
+        name = rng.choice(list(LABELS))
+        value, pattern = rng.choice(LABELS[name]), rng.choice(_PATTERNS)
+        style = rng.randrange(4)
+        if style == 0:
+            made.setdefault(f"{side}match", {})[name] = value
+        elif style == 1:
+            made.setdefault(f"{side}match_re", {})[name] = pattern
         else:
-            pool = PATTERNS[name] if style == regex else LABELS[name]
-            found.setdefault(str(style), {})[name] = str(rng.choice(pool))
-    if many in found and len(found[many]) > 1 and rng.random() < 0.3:
-        found[many] = ["{" + ", ".join(found[many]) + "}"]
-    return found
+            operator = rng.choice(["=", "!=", "=~", "!~"])
+            text = value if len(operator) == 1 else pattern
+            made.setdefault(f"{side}matchers", []).append(_write(rng, name, operator, text))
+    return made
+
+
+def _write(rng: random.Random, name: str, operator: str, value: str) -> str:
+    quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    plain = value if rng.random() < 0.3 and '"' not in value else quoted
+    space = rng.choice(["", " "])
+    text = f"{name}{space}{operator}{space}{plain}"
+    return "{" + text + "}" if rng.random() < 0.2 else text
+
+
+def _inhibition(rng: random.Random) -> dict[str, Any]:
+    return {
+        **_sides(rng, "source_", 1),
+        **_sides(rng, "target_", 1),
+        "equal": rng.sample(list(LABELS), rng.randrange(3)),
+    }

@@ -1,0 +1,66 @@
+"""Field study: the rules of Awesome Prometheus alerts, linted.
+
+What to know before trusting a number: the file is the source of a web site. Its entries are templates to
+be adapted, so a finding says what a team gets that copies them unchanged, not that they are wrong.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import yaml
+
+from course.telemetry import public
+
+#: Finding to what it says.
+FINDINGS = {
+    "no for": "fires at the first evaluation that is over the line",
+    "critical at once": "severity critical without `for`: one bad sample wakes somebody",
+    "no threshold": "the query holds no comparison, so it fires whenever it returns a series",
+}
+
+
+def load_rules() -> pd.DataFrame:
+    """Return one row a rule: group, service, name, query, severity, for (empty where missing).
+
+    Raises
+    ------
+    course.telemetry.public.PublicDataError
+        If the set is not fetched and can't be.
+    """
+    path = public.fetch("alertrules", progress=False) / "_data/rules.yml"
+    return read_rules(path.read_text(encoding="utf-8"))
+
+
+def read_rules(text: str) -> pd.DataFrame:
+    """Read the text of ``_data/rules.yml``; see `load_rules`."""
+    rows = [
+        {"group": group["name"], "service": service["name"], "name": rule["name"],
+         "query": str(rule["query"]), "severity": str(rule.get("severity", "")),
+         "for": str(rule.get("for", ""))}
+        for group in yaml.safe_load(text)["groups"]
+        for service in group["services"]
+        for exporter in service.get("exporters") or []
+        for rule in exporter.get("rules") or []
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["group", "service", "name", "query", "severity", "for"])
+
+
+def lint(rules: pd.DataFrame) -> pd.DataFrame:
+    """Return one Boolean column a finding (`FINDINGS`), one row a rule.
+
+    Examples
+    --------
+    >>> rule = {"query": "up == 0", "severity": "critical", "for": ""}
+    >>> lint(pd.DataFrame([rule])).iloc[0].tolist()
+    [True, True, False]
+    """
+    at_once = rules["for"].isin(["", "0", "0s", "0m"])
+    bare = rules["query"].str.replace(r"\"[^\"]*\"|'[^']*'|\{[^}]*\}", "", regex=True)
+    compared = bare.str.contains(r"[<>]|==|!=|\bunless\b|\babsent", regex=True)
+    return pd.DataFrame(
+        {
+            "no for": at_once,
+            "critical at once": at_once & (rules["severity"] == "critical"),
+            "no threshold": ~compared,
+        }
+    )

@@ -1,0 +1,473 @@
+"""Hidden checks of month 5: rules, groups and pages on alerts never seen before."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from course import scoring
+from course.lessons.checking import (
+    Case,
+    CheckFunction,
+    Hidden,
+    Student,
+    StudentError,
+    given,
+    ramp,
+    tried,
+)
+from course.shop.storms import Storm, call_graph, draw_alert_history, draw_storm
+from course.telemetry import alertmanager, prometheus
+
+_STEP = pd.Timedelta("2min")
+
+# ---------------------------------------------------------------- exercise 1
+
+_WINDOWS = (("page", 0.02, 1, "1h", "5m"), ("page", 0.05, 6, "6h", "30m"),
+            ("ticket", 0.10, 72, "3d", "6h"))  # fmt: skip
+
+
+def check_burn_rate(student: Student, hidden: Hidden) -> list[Case]:
+    """Firing on unseen burns, next to rules made here."""
+    rng = np.random.default_rng(hidden.seed("burn-rate"))
+    targets = [0.9, *rng.choice([0.995, 0.999, 0.9995], 3, replace=False)]
+    cases = []
+    for number, target in enumerate(targets):
+        good, days = number % 2 == 1, int(rng.choice([28, 30]) if number < 3 else 90)
+        name = f"SLO {number + 1}" + (" of good events" if good else " of bad events")
+        cases.append(tried(_burns, student, name, rng, float(target), good, days))
+    return cases
+
+
+def _burns(
+    student: Student, name: str, rng: np.random.Generator, target: float, good: bool, days: int
+) -> Case:
+    service, slo = f"svc{rng.integers(1000)}", f"slo-{rng.integers(1000)}"
+    kind = "good" if good else "bad"
+    queries = {
+        kind: f'{kind}_total{{service="{service}"}}',
+        "total": f'all_total{{service="{service}"}}',
+    }
+    metric: dict[str, Any] = {
+        key: {"metricSource": {"type": "Prometheus", "spec": {"query": query}}}
+        for key, query in queries.items()
+    }
+    document = json.dumps({
+        "apiVersion": "openslo/v1", "kind": "SLO", "metadata": {"name": slo},
+        "spec": {"service": service, "budgetingMethod": "Occurrences",
+                 "timeWindow": [{"duration": f"{days}d", "isRolling": True}],
+                 "indicator": {"metadata": {"name": "errors"},
+                               "spec": {"ratioMetric": {"counter": True, **metric}}},
+                 "objectives": [{"target": target}]}})  # fmt: skip
+    text = student.call("burn_rate_rules", document, timeout=5)
+    if not isinstance(text, str):
+        return Case(name, 0.0, f"burn_rate_rules must return text, not {type(text).__name__}")
+    series = _counters(rng, service, kind, 1 - target, days)
+    wanted = prometheus.evaluate(
+        prometheus.load_rules(_rules(queries, kind, target, days, service, slo)), series,
+        interval="2min",
+    )  # fmt: skip
+    try:
+        rules = prometheus.load_rules(text)
+        if len(rules.alerts) != len({a.expr for a in rules.alerts}) or len(rules.alerts) > 12:
+            return Case(name, 0.0, "one rule per row of the table")
+        found = prometheus.evaluate(rules, series, interval="2min")
+    except (prometheus.RuleFileError, prometheus.EvaluationError) as error:
+        return Case(name, 0.0, f"the rules can't be evaluated: {error}")
+    stray = [a for a in found.alerts if a.firing.any() and (
+        a.labels.get("service") != service or a.labels.get("slo") != slo
+        or set(a.labels) != {"alertname", "severity", "service", "slo", "window"})]  # fmt: skip
+    if stray:
+        return Case(
+            name, 0.0, f"labels {stray[0].labels}: only alertname, severity, service, slo, window"
+        )
+    shares = []
+    for severity in ("page", "ticket"):
+        labels = {"severity": severity, "service": service, "slo": slo}
+        shares.append(
+            _agree(wanted.firing("BudgetBurn", **labels), found.firing("BudgetBurn", **labels))
+        )
+    thresholds = sum(s * days * 24 / h * (1 - target) < 1 for _, s, h, _, _ in _WINDOWS)
+    if len(rules.alerts) != thresholds:
+        return Case(name, 0.0, f"{len(rules.alerts)} rules, but {thresholds} of them can ever fire")
+    score = float(np.prod(shares))
+    return Case(name, score, "" if score == 1 else
+                f"agreement of pages {shares[0]:.0%}, of tickets {shares[1]:.0%}: "
+                "burn rates, both windows, sums over instances?")  # fmt: skip
+
+
+def _rules(
+    queries: dict[str, str], kind: str, target: float, days: int, service: str, slo: str
+) -> str:
+    rules = []
+    for severity, share, hours, long, short in _WINDOWS:
+        limit = share * days * 24 / hours * (1 - target)
+        if limit >= 1:
+            continue
+        ratios = [f"sum(rate({queries[kind]}[{w}])) / sum(rate({queries['total']}[{w}]))"
+                  for w in (long, short)]  # fmt: skip
+        ratios = [f"(1 - {r})" if kind == "good" else f"({r})" for r in ratios]
+        rules.append({"alert": "BudgetBurn", "expr": " and ".join(f"{r} > {limit:.12f}" for r in ratios),
+                      "labels": {"severity": severity, "service": service, "slo": slo, "window": long}})  # fmt: skip
+    return json.dumps({"groups": [{"name": "g", "rules": rules}]})
+
+
+def _counters(
+    rng: np.random.Generator, service: str, kind: str, budget: float, days: int
+) -> dict[str, pd.Series]:
+    """Four days of two instances, one of which fails; short, long and slow burns at random times."""
+    start = pd.Timestamp("2026-01-05T00:00Z") + pd.Timedelta(days=int(rng.integers(200)))
+    index = pd.date_range(start, periods=int(rng.integers(2592, 3024)), freq=_STEP)
+    ratio = np.full(len(index), 0.1 * budget)
+    scale = days / 30
+    place = int(rng.integers(200, 350))
+    for burn, length in rng.permutation(
+        [
+            (rng.uniform(30, 60), 40),
+            (rng.uniform(9, 11), 150),
+            (rng.uniform(40, 80), 2),
+            (rng.uniform(3, 4.5), 420),
+        ]
+    ).tolist():
+        stop = place + int(length * rng.uniform(0.9, 1.2))
+        ratio[place:stop] = min(0.95, burn * budget * scale)
+        place = stop + int(rng.integers(260, 420))
+    series = {}
+    for number, weight in enumerate((0.7, 0.3)):
+        total = rng.poisson(60_000 * weight, len(index))
+        failing = np.minimum(ratio * (1.3 if number == 0 else 0.3), 0.99)
+        bad = rng.binomial(total, failing)
+        counted = total - bad if kind == "good" else bad
+        for metric, values in ((f"{kind}_total", counted), ("all_total", total)):
+            name = f'{metric}{{instance="{number}",service="{service}"}}'
+            series[name] = pd.Series(values.cumsum().astype(float), index)
+    return series
+
+
+def _agree(wanted: pd.Series, found: pd.Series) -> float:
+    """Precision and recall of episodes, times the shares with the right begin and end."""
+    want, have = _episodes(wanted), _episodes(found)
+    if not want:
+        return float(not have)
+    hits = [[b for b in have if b[0] <= a[1] and a[0] <= b[1]] for a in want]
+    recall = np.mean([bool(h) for h in hits])
+    precision = np.mean([any(b in h for h in hits) for b in have]) if have else 0.0
+    begins = np.mean(
+        [bool(h) and abs(h[0][0] - a[0]) <= 2 for a, h in zip(want, hits, strict=True)]
+    )
+    ends = np.mean([bool(h) and abs(h[-1][1] - a[1]) <= 2 for a, h in zip(want, hits, strict=True)])
+    return float(precision * recall * begins * ends)
+
+
+def _episodes(flags: pd.Series) -> list[tuple[int, int]]:
+    """First and last place of each run of True; runs less than 20 minutes apart are one."""
+    places = np.flatnonzero(flags.to_numpy())
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 10) + 1) if len(places) else []
+    return [(int(run[0]), int(run[-1])) for run in runs]
+
+
+# ---------------------------------------------------------------- exercise 2
+
+
+def _dedupe(alerts: pd.DataFrame, hold: pd.Timedelta) -> list[tuple[Any, ...]]:
+    running: dict[tuple[str, str, str], list[Any]] = {}
+    done = []
+    for row in alerts.sort_values(["start", "end"]).itertuples():
+        key = (row.service, row.alertname, row.severity)
+        if key in running and row.start <= running[key][1] + hold:
+            running[key][1] = max(running[key][1], row.end)
+            running[key][2] += 1
+            continue
+        if key in running:
+            done.append((*key, *running[key]))
+        running[key] = [row.start, row.end, 1]
+    done += [(*key, *value) for key, value in running.items()]
+    return sorted(done, key=lambda r: (r[3], r[:3]))
+
+
+def check_dedupe(student: Student, hidden: Hidden) -> list[Case]:
+    """Equality on storms in any order of rows."""
+    rng = np.random.default_rng(hidden.seed("dedupe"))
+    calls, names = [], []
+    for number, minutes in enumerate((5, 10, 20, 30)):
+        alerts = draw_storm(int(rng.integers(2**60))).alerts
+        # A long alert with a short one inside, and one at exactly the hold after it.
+        first = alerts.iloc[[0, 0, 0]].copy()
+        begin = alerts["end"].max() + pd.Timedelta("5h")
+        first["start"] = [
+            begin,
+            begin + pd.Timedelta("5min"),
+            begin + pd.Timedelta(minutes=40 + minutes),
+        ]
+        first["end"] = [begin + pd.Timedelta("40min"), begin + pd.Timedelta("6min"),
+                        begin + pd.Timedelta(minutes=41 + minutes)]  # fmt: skip
+        table = pd.concat([alerts, first]).sample(frac=1, random_state=int(rng.integers(2**31)))
+        calls.append((table.reset_index(drop=True), pd.Timedelta(minutes=minutes)))
+        names.append(f"storm {number + 1}")
+    cases = []
+    columns = ["service", "alertname", "severity", "start", "end", "count"]
+    for name, (table, hold), found in zip(
+        names, calls, student.each("dedupe", calls, timeout=5), strict=True
+    ):
+        if not isinstance(found, pd.DataFrame) or not set(columns) <= set(found.columns):
+            cases.append(Case(name, 0.0, f"dedupe must return a frame with the columns {columns}"))
+            continue
+        wanted = _dedupe(table, hold)
+        rows = list(found[columns].itertuples(index=False, name=None))
+        message = (
+            f"{len(rows)} notifications, expected {len(wanted)}, or other times, counts or order"
+        )
+        cases.append(Case(name, float(rows == wanted), "" if rows == wanted else message))
+    return cases
+
+
+# ---------------------------------------------------------------- exercises 3 and 6
+
+
+def _storms(hidden: Hidden, name: str) -> list[tuple[Storm, pd.DataFrame, pd.DataFrame]]:
+    """Storm, alerts as a student sees them, call graph: every other one with names of its own."""
+
+    def make() -> list[tuple[Storm, pd.DataFrame, pd.DataFrame]]:
+        rng = np.random.default_rng(hidden.seed(name))
+        made = []
+        for number in range(10):
+            storm, calls = draw_storm(int(rng.integers(2**60))), call_graph()
+            alerts = storm.alerts
+            if number % 2:
+                known = sorted({*calls["caller"], *calls["callee"], *alerts["service"]})
+                other = dict(
+                    zip(known, [f"s{n}" for n in rng.permutation(len(known))], strict=True)
+                )
+                alerts = alerts.assign(service=alerts["service"].map(other))
+                calls = calls.apply(lambda column, other=other: column.map(other))
+                calls = calls.sample(frac=1, random_state=1).reset_index(drop=True)
+            made.append((storm, alerts, calls))
+        return made
+
+    return hidden.cached(name, make)
+
+
+def _whole(found: Any, length: int | None = None) -> bool:
+    return (isinstance(found, list) and all(type(n) is int for n in found)
+            and (length is None or len(found) == length))  # fmt: skip
+
+
+def check_correlate(student: Student, hidden: Hidden) -> list[Case]:
+    """Adjusted Rand index and lost incidents over ten storms."""
+    storms = _storms(hidden, "correlate")
+    answers = student.each("correlate", [(a, c) for _, a, c in storms], timeout=10)
+    rand, lost, total = [], 0, 0
+    for (storm, alerts, _), found in zip(storms, answers, strict=True):
+        if not _whole(found, len(alerts)):
+            return [Case("storms", 0.0, "correlate must return a list of integers, one per alert")]
+        rand.append(scoring.adjusted_rand(storm.incident, found))
+        lost += len(scoring.lost_incidents(storm.incident, found))
+        total += len(storm.incidents)
+    mean = float(np.mean(rand))
+    kept = ramp(lost / total, 0.13, 0.03)
+    score = ramp(mean, 0.64, 0.73)
+    message = "" if score == 1 else f"mean adjusted Rand index {mean:.2f}"
+    case = Case("ten storms", score, message, 1.0, mean, 0.64, 0.73)
+    return [given(case, kept, f"({lost} of {total} incidents were lost) the incidents kept are")]
+
+
+def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
+    """Incidents found, pages per incident, time to the first page; then the cut storms."""
+    storms = _storms(hidden, "milestone")
+    answers = student.each("pages", [(a, c) for _, a, c in storms], timeout=10)
+    waits: list[float] = []
+    sent = alerts_seen = 0
+    for (storm, alerts, _), rows in zip(storms, answers, strict=True):
+        if (
+            not _whole(rows)
+            or rows != sorted(set(rows))
+            or any(not 0 <= r < len(alerts) for r in rows)
+        ):
+            return [Case("storms", 0.0, "pages must return row numbers, ascending, each once")]
+        times = pd.DatetimeIndex(storm.alerts["start"].iloc[rows])
+        waits += scoring.minutes_to_first_page(
+            times, storm.incident[rows], storm.incidents["start"]
+        ).tolist()
+        sent, alerts_seen = sent + len(rows), alerts_seen + len(alerts)
+    rng = np.random.default_rng(hidden.seed("cuts"))
+    student.restart()
+    for (_, alerts, calls), rows in list(zip(storms, answers, strict=True))[:3]:
+        cut = int(rng.integers(len(alerts) // 4, len(alerts)))
+        cut = rows[len(rows) // 2] + 1 if rows and rng.random() < 0.5 else cut
+        early = student.call("pages", alerts.iloc[:cut], calls, timeout=10)
+        if early != [row for row in rows if row < cut]:
+            return [Case("storms", 0.0, "other pages for the first part alone: this looks ahead")]
+    found = float(np.isfinite(waits).mean())
+    load, wait = sent / len(waits), float(np.median(waits))
+    parts = (ramp(found, 0.75, 0.94), ramp(load, 3.0, 1.7), ramp(wait, 8.0, 4.0))
+    score = float(np.prod(parts))
+    message = (f"{found:.0%} of the incidents found, {load:.1f} pages per incident, first page after "
+               f"{wait:.1f} min, compression {scoring.compression(alerts_seen, sent):.0%}")  # fmt: skip
+    return [Case("ten storms", score, "" if score == 1 else message, 1.0, load, 3.0, 1.7)]
+
+
+# ---------------------------------------------------------------- exercise 4
+
+
+def check_actionable(student: Student, hidden: Hidden) -> list[Case]:
+    """Calibration and users reached within the budget, on teams with other habits."""
+    rng = np.random.default_rng(hidden.seed("actionable"))
+    cases = [tried(_choice, student, f"choice {n + 1}", rng) for n in range(3)]
+    right = float(np.prod([case.score for case in cases]))
+    skills, reached, best = [], 0.0, 0.0
+    try:
+        for _ in range(3):
+            habits, first, second = (int(n) for n in rng.integers(2**60, size=3))
+            history, actionable = draw_alert_history(first, 3000, habits)
+            alerts, outcome = draw_alert_history(second, 6000, habits)
+            model = student.keep("fit_actionable", history, actionable, timeout=20)
+            p = student.call("actionable_probability", model, alerts, timeout=20)
+            if not isinstance(p, np.ndarray) or p.shape != (6000,) or p.dtype.kind != "f" or not (
+                (p >= 0) & (p <= 1)).all():  # fmt: skip
+                return [Case("teams", 0.0, "actionable_probability: one probability per alert")]
+            users = alerts["users"].to_numpy()
+            chosen = student.call("choose_pages", p, users, 180, timeout=20)
+            if not _flags(chosen, 6000) or chosen.sum() > 180:
+                return [Case("teams", 0.0, "choose_pages: a Boolean array, at most `budget` True")]
+            skills.append(1 - np.mean((p - outcome) ** 2) / outcome.var())
+            reached += float((users * outcome)[chosen].sum())
+            best += float(np.sort(users * outcome)[-180:].sum())
+    except StudentError as error:
+        return [Case("teams", 0.0, str(error))]
+    skill, value = float(min(skills)), reached / best
+    calibrated = ramp(skill, 0.10, 0.19)
+    both = [
+        Case("calibration", calibrated, "" if calibrated == 1 else f"Brier skill {skill:.2f}",
+             1.0, skill, 0.10, 0.19),
+        given(Case("users reached", ramp(value, 0.42, 0.50), "" if value >= 0.50 else
+                   f"{value:.0%} of what a clairvoyant reaches", 1.0, value, 0.42, 0.50),
+              calibrated, "the calibration is"),
+    ]  # fmt: skip
+    return [given(case, right, "choose_pages is") for case in both]
+
+
+def _choice(student: Student, name: str, rng: np.random.Generator) -> Case:
+    p, users = np.round(rng.random(40), 1), rng.integers(1, 6, 40)
+    budget = int(rng.integers(3, 45))
+    expected = p * users
+    order = sorted(range(40), key=lambda n: (-expected[n], n))[:budget]
+    wanted = np.isin(np.arange(40), order) & (expected > 0)
+    found = student.call("choose_pages", p, users, budget, timeout=20)
+    right = _flags(found, 40) and bool((found == wanted).all())
+    return Case(name, float(right), "" if right else "not the largest expected numbers of users")
+
+
+def _flags(found: Any, length: int) -> bool:
+    return isinstance(found, np.ndarray) and found.dtype == bool and found.shape == (length,)
+
+
+# ---------------------------------------------------------------- exercise 5
+
+
+def check_routing(student: Student, hidden: Hidden) -> list[Case]:
+    """Receivers, groups, inhibition and times for unseen teams and alerts."""
+    rng = np.random.default_rng(hidden.seed("routing"))
+    shares = []
+    for _ in range(4):
+        services = [f"svc-{n}" for n in rng.choice(1000, 7, replace=False)]
+        names = [f"team{n}" for n in rng.choice(100, 3, replace=False)]
+        teams = {service: str(rng.choice(names)) for service in services[:5]}
+        text = student.call("routing_config", teams, timeout=5)
+        try:
+            config = alertmanager.load_config(text)
+        except (alertmanager.ConfigError, TypeError, AttributeError) as error:
+            return [Case("configuration", 0.0, f"it can't be loaded: {error}")]
+        alerts = _alerts(rng, services)
+        wanted = alertmanager.load_config(_tree(teams))
+        shares.append([_same(part, wanted, config, alerts) for part in range(4)])
+    receivers, groups, muted, times = np.mean(shares, axis=0)
+    parts = (("groups", groups), ("inhibition", muted), ("times of messages", times))
+    cases = [_part("receivers", receivers)]
+    return cases + [given(_part(name, share), receivers, "receivers are") for name, share in parts]
+
+
+def _part(name: str, share: float) -> Case:
+    return Case(name, float(share), "" if share == 1 else f"right for {share:.0%} of four tables")
+
+
+def _alerts(rng: np.random.Generator, services: list[str]) -> list[alertmanager.TimedAlert]:
+    begin = pd.Timestamp("2026-03-02T00:00Z")
+    made: dict[tuple[tuple[str, str], ...], alertmanager.TimedAlert] = {}
+    # Every table holds a mute of each kind and what must not be muted.
+    fixed = [
+        {"service": services[0], "severity": s, "alertname": "A", "n": s}
+        for s in ("page", "ticket")
+    ]
+    fixed += [{"alertname": "ZoneDown", "severity": "page", "zone": "z1", "service": services[6]},
+              {"alertname": "ZoneDown", "severity": "ticket", "zone": "z1", "service": services[1]},
+              {"alertname": "B", "severity": "info", "zone": "z1", "service": services[5]},
+              {"alertname": "B", "severity": "page", "zone": "z2", "service": services[2]},
+              {"alertname": "ZoneDown", "severity": "info"}]  # fmt: skip
+    for _ in range(22):
+        labels = {"alertname": str(rng.choice(["A", "B", "C"])), "n": str(rng.integers(50)),
+                  "severity": str(rng.choice(["page", "ticket", "info"], p=[0.4, 0.4, 0.2])),
+                  "service": str(rng.choice(services))}  # fmt: skip
+        fixed.append(labels)
+    for labels in fixed:
+        start = begin + pd.Timedelta(seconds=int(rng.integers(0, 900)))
+        end = start + pd.Timedelta(minutes=int(rng.integers(20, 300)))
+        made[tuple(sorted(labels.items()))] = alertmanager.TimedAlert(labels, start, end)
+    return list(made.values())
+
+
+def _same(
+    part: int, wanted: alertmanager.Config, found: alertmanager.Config,
+    alerts: list[alertmanager.TimedAlert],
+) -> float:  # fmt: skip
+    labels = [alert.labels for alert in alerts]
+
+    def view(config: alertmanager.Config) -> Any:
+        if part == 0:
+            return [
+                sorted(r.receiver for r in alertmanager.match_routes(config, each))
+                for each in labels
+            ]
+        if part == 1:
+            return sorted((g.receiver, g.alerts) for g in alertmanager.group_alerts(config, labels))
+        if part == 2:
+            return [alertmanager.inhibited(config, each, labels) for each in labels]
+        return sorted((n.time, n.receiver, n.firing) for n in alertmanager.notify(config, alerts))
+
+    return float(view(wanted) == view(found))
+
+
+def _tree(teams: dict[str, str]) -> str:
+    page, ticket = {"severity": "page"}, {"severity": "ticket"}
+    routes: list[dict[str, Any]] = [{"match": page, "receiver": "audit", "group_by": ["..."],
+                                     "group_wait": "0s", "continue": True}]  # fmt: skip
+    for team in sorted(set(teams.values())):
+        own = {"service": "|".join(s for s, t in teams.items() if t == team)}
+        routes += [
+            {"match": page, "match_re": own, "receiver": f"page-{team}", "group_by": ["service"],
+             "group_wait": "30s", "repeat_interval": "1h"},
+            {"match": ticket, "match_re": own, "receiver": f"ticket-{team}",
+             "group_by": ["alertname"], "group_wait": "5m", "repeat_interval": "24h"},
+        ]  # fmt: skip
+    routes.append({"receiver": "catch-all"})
+    names = {"audit", "catch-all", *(r["receiver"] for r in routes)}
+    return json.dumps({
+        "route": {"receiver": "catch-all", "group_wait": "1m", "routes": routes},
+        "receivers": [{"name": name} for name in sorted(names)],
+        "inhibit_rules": [
+            {"source_match": page, "target_match": ticket, "equal": ["service"]},
+            {"source_match": {"alertname": "ZoneDown"}, "equal": ["zone"],
+             "target_matchers": ['alertname!="ZoneDown"', 'zone!=""']},
+        ]})  # fmt: skip
+
+
+CHECKS: dict[str, CheckFunction] = {
+    "burn-rate": check_burn_rate,
+    "dedupe": check_dedupe,
+    "correlate": check_correlate,
+    "actionable": check_actionable,
+    "routing": check_routing,
+    "milestone": check_milestone,
+}

@@ -1,0 +1,267 @@
+"""Storms of alerts: cascades along the call graph, flapping, duplicates, noise; and their truth.
+
+A day of a noisy on-call rota at once, without simulating its metrics: an incident raises alerts at
+its root and, minutes later, at services that wait for it; checks flap; two monitors report the same
+alert; and checks that nobody needs go off all day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from course.shop import seeds
+from course.shop.draw import CALENDAR
+from course.shop.topology import TOPOLOGY
+
+#: Columns of a storm's alerts.
+COLUMNS = ["start", "end", "service", "alertname", "severity", "source"]
+_NAMES = ("ErrorsHigh", "LatencyHigh", "SaturationHigh", "QueueLong", "ThroughputLow")
+_NOISE = ("DiskFilling", "CertExpiring", "CpuHigh", "LatencyHigh", "ErrorsHigh", "ProbeFlaky")
+_DAY = 1440
+# start, end (minutes), service, alertname, severity, source, incident
+_Row = tuple[float, float, str, str, str, str, int]
+_QUIET_MIN = 40.0  # between incidents that are not meant to run side by side
+
+
+@dataclass(frozen=True)
+class Storm:
+    """Alerts of a day, and what was behind them.
+
+    Attributes
+    ----------
+    alerts : pd.DataFrame
+        One row an alert, by start: start and end (UTC, whole seconds, start < end), service,
+        alertname, severity ("page" or "ticket"), source (the monitor).
+    incident : np.ndarray of int
+        Per alert the row of `incidents` that caused it, -1 for noise. Kept from students.
+    incidents : pd.DataFrame
+        start (the first alert), end, root.
+    """
+
+    alerts: pd.DataFrame
+    incident: np.ndarray
+    incidents: pd.DataFrame
+
+
+def call_graph() -> pd.DataFrame:
+    """Who waits for whom: one row a pair, columns caller and callee.
+
+    Examples
+    --------
+    >>> graph = call_graph()
+    >>> ["checkout", "payment"] in graph.to_numpy().tolist()
+    True
+    """
+    names = [s.name for s in TOPOLOGY.services]
+    pairs = [(c.caller, c.callee) for c in TOPOLOGY.calls if c.waits]
+    return pd.DataFrame(sorted(pairs, key=lambda p: (names.index(p[0]), names.index(p[1]))),
+                        columns=["caller", "callee"])  # fmt: skip
+
+
+def draw_storm(
+    seed: int, *, incidents: tuple[int, int] = (4, 7), noise: tuple[int, int] = (25, 45)
+) -> Storm:
+    """Draw one day.
+
+    Parameters
+    ----------
+    seed : int
+        Decides everything.
+    incidents, noise : (int, int)
+        Least and most incidents and noisy checks; both inclusive.
+
+    Returns
+    -------
+    Storm
+        Each incident raises alerts at two services or more of which one waits for another, within
+        some ten minutes. About a third run beside another one, at services that do not call each
+        other's. A noisy check goes off once or flaps, alone at its service.
+
+    Examples
+    --------
+    >>> storm = draw_storm(1)
+    >>> list(storm.alerts.columns) == COLUMNS, len(storm.alerts) == len(storm.incident)
+    (True, True)
+    """
+    rng = seeds.stream(seed, seeds.DRAW, 5)
+    rows: list[_Row] = []
+    roots: list[str] = []
+    clock, previous = float(rng.uniform(10, 120)), frozenset[str]()
+    for number in range(int(rng.integers(incidents[0], incidents[1] + 1))):
+        beside = number > 0 and rng.random() < 0.35
+        affected = _cascade(rng, previous if beside else frozenset())
+        beside = beside and bool(affected)
+        affected = affected or _cascade(rng, frozenset())
+        if not beside:
+            clock = max((r[1] for r in rows), default=clock - _QUIET_MIN) + _QUIET_MIN
+            clock += float(rng.exponential(60))
+        begin = clock + float(rng.uniform(0, 8)) * beside
+        rows += _alerts_of(rng, affected, begin, float(rng.uniform(20, 75)), number)
+        roots.append(next(iter(affected)))
+        previous = previous | frozenset(affected) if beside else frozenset(affected)
+        clock = begin
+    last = max(_DAY, max((r[1] for r in rows), default=0.0))
+    for _ in range(int(rng.integers(noise[0], noise[1] + 1))):
+        noisy = _noise(rng, last)
+        if not _bridges(noisy, rows):
+            rows += noisy
+    return _storm(rng, rows, roots)
+
+
+def _cascade(rng: np.random.Generator, taken: frozenset[str]) -> dict[str, int]:
+    """Services that an incident reaches, root first, each with its distance from it."""
+    callers: dict[str, list[str]] = {s.name: [] for s in TOPOLOGY.services}
+    for call in TOPOLOGY.calls:
+        if call.waits and call.caller != "gateway":
+            callers[call.callee].append(call.caller)
+    near = _neighbours()
+    forbidden = {name for each in taken for name in near[each]}
+    free = [name for name, above in callers.items()
+            if name not in forbidden and any(c not in forbidden for c in above)]  # fmt: skip
+    if not free:  # everything is next to what runs already
+        return {}
+    root = free[int(rng.integers(len(free)))]
+    reached, frontier = {root: 0}, [root]
+    for distance in (1, 2):
+        above = [c for name in frontier for c in callers[name]
+                 if c not in reached and c not in forbidden]  # fmt: skip
+        above = list(dict.fromkeys(above))
+        kept = [c for c in above if rng.random() < 0.7]
+        if distance == 1 and not kept:
+            kept = [above[int(rng.integers(len(above)))]]
+        reached |= dict.fromkeys(kept, distance)
+        frontier = kept
+    return reached
+
+
+def _neighbours() -> dict[str, set[str]]:
+    """Each service with itself and those that it waits for or that wait for it."""
+    near: dict[str, set[str]] = {s.name: {s.name} for s in TOPOLOGY.services}
+    for call in TOPOLOGY.calls:
+        if call.waits:
+            near[call.callee].add(call.caller)
+            near[call.caller].add(call.callee)
+    return near
+
+
+def _bridges(noise: list[_Row], rows: list[_Row]) -> bool:
+    """Whether noise stands between two incidents that run at its time, next to both."""
+    start, stop = min(row[0] for row in noise), max(row[1] for row in noise)
+    near = _neighbours()[noise[0][2]]
+    touched = {row[6] for row in rows if row[6] >= 0 and row[2] in near
+               and row[0] - 25 < stop and start < row[1] + 25}  # fmt: skip
+    return len(touched) > 1
+
+
+def _alerts_of(
+    rng: np.random.Generator, affected: dict[str, int], begin: float, length: float, number: int
+) -> list[_Row]:
+    rows = []
+    for service, distance in affected.items():
+        names = rng.choice(_NAMES, int(rng.integers(1, 4)), replace=False)
+        for name in names:
+            start = begin + distance * float(rng.uniform(1, 3)) + float(rng.exponential(1.0))
+            severity = "page" if rng.random() < 0.6 else "ticket"
+            stop = begin + length + float(rng.uniform(0, 5))
+            rows += _fired(rng, start, stop, service, str(name), severity, number, 0.4)
+    return rows
+
+
+def _noise(rng: np.random.Generator, last: float) -> list[_Row]:
+    service = TOPOLOGY.services[int(rng.integers(len(TOPOLOGY.services)))].name
+    severity = "page" if rng.random() < 0.5 else "ticket"
+    start = float(rng.uniform(0, last))
+    stop = start + float(rng.uniform(2, 40))
+    return _fired(rng, start, stop, service, str(rng.choice(_NOISE)), severity, -1, 0.4)
+
+
+def _fired(
+    rng: np.random.Generator, start: float, stop: float, service: str, name: str, severity: str,
+    number: int, flapping: float,
+) -> list[_Row]:  # fmt: skip
+    """One alert, or several short ones where the check flaps, perhaps from two monitors."""
+    spans = [(start, stop)]
+    if rng.random() < flapping and stop - start > 6:
+        edges = np.sort(rng.uniform(start, stop, 2 * int(rng.integers(1, 5)) + 1))
+        edges = np.concatenate(([start], edges))
+        spans = list(zip(edges[::2], edges[1::2], strict=True))
+    rows = [(a, b, service, name, severity, "blackbox", number) for a, b in spans if b - a > 0.1]
+    if rng.random() < 0.4:
+        rows += [
+            (a + float(rng.uniform(0, 1)), b + 1, service, name, severity, "whitebox", number)
+            for a, b, *_ in list(rows)
+        ]
+    return rows or [(start, start + 1, service, name, severity, "blackbox", number)]
+
+
+def _storm(
+    rng: np.random.Generator, rows: list[_Row],
+    roots: list[str],
+) -> Storm:  # fmt: skip
+    day = CALENDAR[0] + pd.Timedelta(minutes=int(rng.integers(CALENDAR[1] * _DAY)))
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "incident"])
+    for column in ("start", "end"):
+        table[column] = day + pd.to_timedelta((table[column] * 60).round().astype("int64"), "s")
+    table["end"] = table["end"].clip(lower=table["start"] + pd.Timedelta("1s"))
+    table = table.sort_values(["start", "service", "alertname", "source"], ignore_index=True)
+    real = table[table["incident"] >= 0].groupby("incident")
+    known = pd.DataFrame({"start": real["start"].min(), "end": real["end"].max(), "root": roots})
+    return Storm(table[COLUMNS], table["incident"].to_numpy(), known)
+
+
+def draw_alert_history(
+    seed: int, n: int = 1500, habits: int = 0
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Draw past alerts with what is known when they fire, and whether somebody had to act.
+
+    Parameters
+    ----------
+    seed : int
+        Decides the alerts.
+    n : int
+    habits : int
+        Decides which checks of the shop are good ones: histories of one number are alike.
+
+    Returns
+    -------
+    alerts : pd.DataFrame
+        alertname, service, hour (0 to 23), services_alerting (within ten minutes), user_errors
+        (share of requests, NaN where no request was counted), fired_last_day (times that this
+        check fired), users (whom an incident here would hit).
+    actionable : np.ndarray of bool
+        About one in eight.
+
+    Examples
+    --------
+    >>> alerts, actionable = draw_alert_history(1, 200)
+    >>> len(alerts), actionable.dtype.name
+    (200, 'bool')
+    """
+    traits = seeds.stream(habits, seeds.DRAW, 6)
+    names = sorted({*_NAMES, *_NOISE})
+    worth = dict(zip(names, traits.normal(0, 1.2, len(names)), strict=True))
+    rng = seeds.stream(seed, seeds.DRAW, 7)
+    alerts = pd.DataFrame(
+        {
+            "alertname": rng.choice(names, n),
+            "service": rng.choice([s.name for s in TOPOLOGY.services], n),
+            "hour": rng.integers(0, 24, n),
+            "services_alerting": 1 + rng.poisson(0.8, n),
+            "user_errors": np.round(rng.beta(0.5, 25, n), 5),
+            "fired_last_day": rng.poisson(rng.exponential(4, n)),
+            "users": np.round(np.exp(rng.normal(6, 1.2, n))).astype(int),
+        }
+    )
+    score = (
+        -4.6
+        + alerts["alertname"].map(worth)
+        + 1.1 * np.minimum(alerts["services_alerting"] - 1, 3)
+        + 1.6 * np.log1p(alerts["user_errors"] / 0.01)
+        - 1.0 * np.log1p(alerts["fired_last_day"]) / 2
+    )
+    actionable = rng.random(n) < 1 / (1 + np.exp(-score.to_numpy()))
+    alerts.loc[rng.random(n) < 0.1, "user_errors"] = np.nan
+    return alerts, actionable
