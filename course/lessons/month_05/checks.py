@@ -302,7 +302,7 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
             return [Case("storms", 0.0, "other pages for the first part alone: this looks ahead")]
     found = float(np.isfinite(waits).mean())
     load, wait = sent / len(waits), float(np.median(waits))
-    parts = (ramp(found, 0.75, 0.94), ramp(load, 3.0, 1.7), ramp(wait, 8.0, 4.0))
+    parts = (ramp(found, 0.75, 0.93), ramp(load, 3.0, 1.7), ramp(wait, 8.0, 4.0))
     score = float(np.prod(parts))
     message = (f"{found:.0%} of the incidents found, {load:.1f} pages per incident, first page after "
                f"{wait:.1f} min, compression {scoring.compression(alerts_seen, sent):.0%}")  # fmt: skip
