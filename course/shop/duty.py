@@ -62,7 +62,8 @@ _LONG_ENOUGH = 30  # minutes of violation of an incident that is worth an action
 _ENTRIES = [TOPOLOGY.position[journey] for journey in JOURNEYS]
 _FAILURE = OUTPUTS.index("failure")
 _ENGINE = Engine()
-_ROWS, _COLUMNS = pd.Index(SERVICES), pd.Index(METRICS)
+_BY_NAME = np.argsort(SERVICES)
+_ROWS, _COLUMNS = pd.Index(sorted(SERVICES)), pd.Index(METRICS)
 
 
 def duty_days(n: int, seed: int) -> list[Scenario]:
@@ -317,7 +318,8 @@ def _action(action: Any) -> tuple[str, str] | None:
 
 
 def _table(values: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(values, index=_ROWS, columns=_COLUMNS)
+    """Rows by name: the order of `SERVICES` follows the calls and would tell who is below whom."""
+    return pd.DataFrame(values[_BY_NAME], index=_ROWS, columns=_COLUMNS)
 
 
 def _usual(day: Scenario) -> tuple[np.ndarray, np.ndarray]:

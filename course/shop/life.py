@@ -25,6 +25,9 @@ _DEMAND_SIGMA = np.array([0.035, 0.045])
 _WORK_MEMORY = 0.6
 #: How many times a day each kind of harmless trouble comes.
 _PER_DAY = {"pause": 50.0, "blip": 16.0, "burst": 6.0, "steal": 16.0, "slow": 20.0, "deploy": 3.2}
+#: Habits of a restless service at full strength, as added to the fields of `Effects`.
+_HABITS = {"work": 0.5, "hog": 0.25, "fail": 0.004, "tail": 0.5, "leak": 0.03, "fill": 0.005}
+_PULSES = 0.5  # share of the minutes with a pulse of memory or disk
 
 
 def demand_noise(scenario: Scenario) -> np.ndarray:
@@ -76,6 +79,32 @@ def live(effects: Effects, scenario: Scenario) -> list[Deploy]:
         place, where = _some(rng, range(len(SERVICES)), scenario.minutes, 2, 15)
         effects.work[where, place] *= 1 + rng.gamma(2.0, 0.11)
     return _deploys(effects, scenario, rng, counts["deploy"])
+
+
+def restlessness(effects: Effects, scenario: Scenario) -> None:
+    """Write into ``effects`` how much each service varies by itself, all the time.
+
+    A service draws a strength for each of its habits: heavy and light requests, a neighbour on its
+    host, clients that send nonsense, garbage collection, temporary files. Most strengths are small
+    and few are large, so that what is a great change of one service is any minute of another.
+    """
+    rng = seeds.stream(scenario.seed, seeds.LIFE, 3)
+    size = len(SERVICES)
+    strength = scenario.restless * 10 ** -rng.uniform(0.0, 2.0, (len(_HABITS), size))
+    work, hog, fail, tail, leak, fill = (
+        most * each for most, each in zip(_HABITS.values(), strength, strict=True)
+    )
+    draws = rng.standard_normal((scenario.minutes + 1, 2 * size))
+    wander = _autoregress(draws, _WORK_MEMORY)[1:]
+    effects.work *= np.exp(work * wander[:, :size])
+    effects.hog += hog * np.abs(wander[:, size:])
+    shape = (scenario.minutes, size)
+    broken = np.minimum(fail * rng.exponential(size=shape), 0.5)
+    effects.fail[:] = 1 - (1 - effects.fail) * (1 - broken)
+    effects.tail += tail * rng.exponential(size=shape)
+    own = np.isin(np.arange(size), _OWN)
+    effects.leak += own * leak * rng.exponential(size=shape) * (rng.random(shape) < _PULSES)
+    effects.fill += own * fill * rng.exponential(size=shape) * (rng.random(shape) < _PULSES)
 
 
 def deploy(effects: Effects, release: Deploy, rng: np.random.Generator) -> None:

@@ -121,6 +121,9 @@ class Scenario:
         What happens on top of the shop's ordinary life. Each must lie within the scenario.
     background : bool
         Whether the ordinary life (harmless deploys, blips, GC pauses, batch jobs) takes place.
+    restless : float
+        How much some services vary by themselves, before and during whatever happens: 0 not at
+        all, 1 as in an old and crowded cluster. The seed decides which service varies in what.
 
     Examples
     --------
@@ -138,6 +141,7 @@ class Scenario:
     deploys: tuple[Deploy, ...] = ()
     flags: tuple[Flag, ...] = ()
     background: bool = True
+    restless: float = 0.0
 
     def __post_init__(self) -> None:
         start = pd.Timestamp(self.start)
@@ -154,6 +158,8 @@ class Scenario:
             raise ValueError(f"minutes is {self.minutes}; it must lie in 1..{MAX_MINUTES}")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise ValueError(f"seed is {self.seed!r}; it must be a non-negative int")
+        if not 0.0 <= self.restless <= 2.0:
+            raise ValueError(f"restless is {self.restless!r}; it must lie in 0..2")
         for field_name in ("faults", "surges", "deploys", "flags"):
             object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
         items: tuple[Any, ...] = (*self.faults, *self.surges, *self.deploys, *self.flags)

@@ -83,6 +83,8 @@ def prepare(scenario: Scenario) -> tuple[Effects, list[Deploy]]:
     effects = Effects.neutral(spread(journeys))
     effects.work *= life.work_noise(scenario)
     deploys = life.live(effects, scenario) if scenario.background else []
+    if scenario.restless:
+        life.restlessness(effects, scenario)
     for surge in scenario.surges:
         surge_work(effects, surge.kind, surge.start, surge.minutes, surge.size)
     for number, release in enumerate(scenario.deploys):

@@ -44,6 +44,7 @@ _NAMES = np.array(SERVICES, dtype=object)
 _RELEASED = [s.name for s in TOPOLOGY.services if s.kind in ("edge", "app", "worker")]
 _SEVERITY = (0.65, 1.0)
 _MINUTES = 75  # of a drawn scenario
+_RESTLESS = 1.0
 
 
 @dataclass(frozen=True)
@@ -191,13 +192,17 @@ def _logs(
     values = recording.values[first:last]
     errors = np.rint(values[..., 0] * 60 * values[..., 1]).astype(int)
     kept = np.minimum(rng.binomial(errors, share), limit)
+    spans = np.flatnonzero(made.failed)
+    group = made.minute[spans] * _SIZE + made.service[spans]
+    spans = spans[np.argsort(group, kind="stable")]
+    bounds = np.searchsorted(np.sort(group), np.arange((last - first) * _SIZE + 1))
     for minute in range(last - first):
         outputs = dict(zip(OUTPUTS, recording.outputs[first + minute], strict=True))
         begin = 60_000.0 * minute
         for failing in np.flatnonzero(kept[minute]):
             place = int(failing)
-            here = np.flatnonzero(made.failed & (made.service == place) & (made.minute == minute))
-            here = here[: kept[minute, place]]
+            at = minute * _SIZE + place
+            here = spans[bounds[at] : bounds[at + 1]][: kept[minute, place]]
             alone = int(kept[minute, place]) - len(here)
             times = [*end[here], *(begin + rng.uniform(0, 60_000, alone))]
             words = rng.integers(1, 2**63, size=(2, max(alone, 1)), dtype=np.uint64)
@@ -235,7 +240,7 @@ class DrawnWindow:
     Attributes
     ----------
     scenario : Scenario
-        One fault or none; perhaps a surge or a harmless deploy.
+        One fault or none; perhaps a surge or a harmless deploy. Some services are restless.
     start, since, end : pd.Timestamp
         The window is ``start <= time < end``. Before ``since`` nothing is broken; a fault begins
         in the first third of what comes after and lasts until the end.
@@ -296,7 +301,7 @@ def _draw(rng: np.random.Generator, kind: str) -> DrawnWindow:
         onset = int(rng.integers(since, latest + 1))
         deploys = (Deploy(released, onset, f"v{rng.integers(100, 1000)}"),)
     own_seed = int(rng.integers(2**63))
-    scenario = Scenario(begin, _MINUTES, own_seed, faults, surges, deploys)
+    scenario = Scenario(begin, _MINUTES, own_seed, faults, surges, deploys, restless=_RESTLESS)
     times = [begin + pd.Timedelta(minutes=m) for m in (since - quiet, since, since + length)]
     return DrawnWindow(scenario, *times)
 

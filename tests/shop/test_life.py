@@ -136,3 +136,27 @@ def test_what_does_not_fit_into_a_scenario_is_refused():
     twice = (Fault("slow_query", "orders-db", 5, 20), Fault("slow_query", "orders-db", 15, 20))
     with pytest.raises(ValueError, match="overlap"):
         Scenario(START, 60, seed=1, faults=twice)
+
+
+def test_restless_services_vary_more_and_differently():
+    """Some services vary many times as much as when calm, others hardly more; the seed says which."""
+
+    def spreads(seed, restless):
+        scenario = Scenario(START, minutes=240, seed=seed, background=False, restless=restless)
+        metrics = simulate_many([scenario])[0].metrics
+        return metrics.std().xs("cpu_utilization", level="metric")
+
+    calm, some, others = spreads(1, 0.0), spreads(1, 1.0), spreads(2, 1.0)
+    growth = some / calm
+    assert growth.max() > 5 and growth.min() < 2
+    assert (others / calm).idxmax() != growth.idxmax() or abs(np.log(others / some)).max() > 1
+    pd.testing.assert_series_equal(spreads(1, 1.0), some)
+
+
+def test_restlessness_harms_nobody_and_is_refused_out_of_range():
+    scenarios = [Scenario(START, minutes=240, seed=seed, restless=1.0) for seed in range(6)]
+    for recording in simulate_many(scenarios):
+        errors = recording.metrics.xs("error_ratio", axis=1, level="metric")
+        assert errors[["storefront", "search", "cart", "checkout"]].mean().max() < 0.05
+    with pytest.raises(ValueError, match="restless"):
+        Scenario(START, minutes=60, seed=1, restless=3.0)

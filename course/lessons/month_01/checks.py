@@ -582,7 +582,7 @@ def _board_case(student: Student, name: str) -> Case:
 # ---------------------------------------------------------------- exercise 6
 
 _DAYS = 3
-_FOOT, _TOP = 0.20, 0.65
+_FOOT, _TOP = 0.50, 0.65
 
 
 def check_milestone(student: Student, hidden: Hidden) -> list[Case]:

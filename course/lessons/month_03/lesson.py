@@ -919,7 +919,7 @@ plt.show()
 # size: near 1 is odd, about 0.5 and below is ordinary.
 #
 # It knows nothing of time. To the forest, a sample is a point in a space of features, and *you*
-# choose that space. The next chart shows the same 85 minutes of a fault twice: as raw metrics, where no
+# choose that space. The next chart shows the same minutes of a fault twice: as raw metrics, where no
 # single cut along one axis separates them (and a forest cuts along one axis at a time), and as features
 # that carry the context, where one cut does.
 
@@ -1045,7 +1045,7 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # `forest_flags(model, metrics)`.
 #
 # `metrics` and `history` are frames of **one service** with the columns that you saw above, one row
-# a minute; some values may be `NaN`. `causal_features` returns a DataFrame of finite numbers; it may leave out
+# a minute; values may be `NaN` (in the days here none is). `causal_features` returns a DataFrame of finite numbers; it may leave out
 # the first rows (at most one day) where a window is not full, and its remaining index is that of the
 # input (leading `NaN`: leave the rows out). Which features you choose is yours; of them only the absence of
 # look-ahead is checked, the points come from the flags. `fit_forest` gets four quiet weeks and returns whatever `forest_flags` needs.
@@ -1068,7 +1068,8 @@ print(f"{7 * raw.false_alarms_per_day:.1f} false alarms a week")
 # `checkout`, `search` and `storefront`. Each day has a surge. Points rise from 0.62 to 0.72. Over eight sets of
 # such days the forest on raw metrics above reaches 0.01 on average, a fixed line per metric at its highest value
 # in the history 0.16, one at its highest half-hour 0.40, and one at the highest half-hour of the night that watches
-# the night only 0.58: none of them knows what this hour and this load explain. Good features reach 0.83 with a
+# the night only 0.58: none of them knows what this hour and this load explain. (A line for each eight hours of the day
+# does know the hour, roughly: 0.79.) Good features reach 0.83 with a
 # forest, and 0.88 with one threshold for the largest of them, each in units of its highest quiet value. Up to
 # seven false alarms per service-week cost no more than the F1 that they take away; beyond that the points
 # fall in a straight line, to none at 21. With look-ahead there are no points: some days are asked for a
@@ -1203,8 +1204,11 @@ print(
     f"F1 {_check_pooled.f1:.2f}, {7 * _check_pooled.false_alarms_per_day:.1f} false alarms a week"
 )
 assert 7 * _check_pooled.false_alarms_per_day <= 21, "more than 21 false alarms per service-week"
-assert _check_pooled.f1 > 0.4, f"an F1 of {_check_pooled.f1:.2f} is hardly better than raw metrics"
-print("full points need an F1 of 0.64 on the hidden days")
+assert _check_pooled.f1 > 0.4, (
+    f"an F1 of {_check_pooled.f1:.2f} is far below what the hidden days ask for: does a feature "
+    "know what the load explains?"
+)
+print("full points need an F1 of 0.72 on the hidden days, and below 0.62 there are none")
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1892,6 +1896,10 @@ print("exercise 6: the visible check passes")
 
 # %%
 SERVICES = ["checkout", "payment", "inventory", "search", "cart", "catalog-db"]
+SLIGHT = {
+    "cpu_saturation": (0.14, 0.35), "pool_exhaustion": (0.06, 0.15),
+    "bad_deploy": (0.14, 0.42), "memory_leak": (0.14, 0.42),
+}  # fmt: skip
 
 # %%
 practice_days = [
@@ -1900,7 +1908,7 @@ practice_days = [
         seed=71,
         after=history.index[-1],
         services=SERVICES,
-        kinds={**DROWNED, "bad_deploy": (0.2, 0.6), "memory_leak": (0.2, 0.6)},
+        kinds=SLIGHT,
         begins=(1140, 660),
         surge_share=1.0,
         balanced=True,
@@ -1974,8 +1982,8 @@ for name, (width, minutes, flagged) in tuned.items():
 # At their textbook widths the first two raise far more false alarms than one per service and week. At widths
 # that keep the budget they find nothing here. The record high is the one to beat: seven
 # metrics see more than one. Beware of the best row: it is the best of six on 24 incidents, so a part of it
-# is luck. On eight sets of days like the hidden ones the settings printed last reach an F1 of 0.02 (static),
-# 0.04 (EWMA) and 0.48 (record high) on average.
+# is luck. On eight sets of days like the hidden ones a static band tuned like this reaches an F1 of 0.03, the EWMA
+# 0.07 and the record high 0.45 on average.
 #
 # ### Exercise 7 · Milestone (20 points)
 #
@@ -1983,8 +1991,8 @@ for name, (width, minutes, flagged) in tuned.items():
 #
 # `history` is a frame of four quiet weeks of one service, those that you have (columns as above, one row a
 # minute). It has deploys, harmless spikes and nightly jobs in it, and no surge. `fit_detector` returns
-# whatever `detect` needs. `live` is one day of the same service in the week after: some values may be
-# `NaN`. `detect` returns a boolean Series on the index of `live`. Any method is allowed.
+# whatever `detect` needs. `live` is one day of the same service in the week after: values may be
+# `NaN` (in the days here none is). `detect` returns a boolean Series on the index of `live`. Any method is allowed.
 #
 # The day begins at 00:00 with nothing before it: trailing windows start empty, and what you compute from
 # them is unreliable until they have filled. The day may also have only begun (the first hour at least is
@@ -2000,8 +2008,10 @@ for name, (width, minutes, flagged) in tuned.items():
 # everywhere.
 #
 # **Scored:** pooled event F1 over 40 unseen incident days and 30 unseen quiet days of the services in
-# `SERVICES`; each of the four kinds strikes ten times. Points rise from F1 0.70 to 0.82: the simple detectors, smoothed or not, stay below
-# that, and careful ones reach 0.9. Severities are those of the practice days.
+# `SERVICES`; each of the four kinds strikes ten times, with the severities in `SLIGHT`, those of the practice days.
+# Points rise from F1 0.77 to 0.80. Over eight sets of such days one line per metric at its highest half-hour so far
+# reaches 0.61, and one for each eight hours of the day 0.76: they know the hour roughly and the load not at all.
+# A careful detector reaches 0.9, on the worst of eighteen sets 0.81.
 # The budget is one false alarm per service-week. Seventy days are ten weeks, so
 # chance alone may bring 15 alarms to a detector that keeps it: up to 1.5 a week cost nothing, at 3 a week
 # nothing is left. Look-ahead is tried as in exercise 4, after some of your alerts and at other moments,
@@ -2139,7 +2149,8 @@ assert 7 * _check_pooled.false_alarms_per_day <= 3, "more than three false alarm
 assert _check_pooled.f1 > 0.6, (
     f"an event F1 of {_check_pooled.f1:.2f} on the practice days is too low"
 )
-print("full points need an F1 of 0.84 on the hidden days, with at most 1.5 false alarms a week")
+print("full points need an F1 of 0.80 on the hidden days, with at most 1.5 false alarms a week,")
+print("and up to 0.77 there are none")
 print("exercise 7: the visible check passes")
 
 # %% [markdown]

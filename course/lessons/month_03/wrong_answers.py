@@ -497,6 +497,25 @@ _METADATA_DETECTOR = _DETECTOR.format(
 )
 _SILENT = _DETECTOR.format(fit="return None", detect="return pd.Series(False, live.index)")
 
+_SHIFT_LINES = """
+def _watched(index):
+    minute = index.hour * 60 + index.minute
+    return (minute >= 1140) | ((minute >= 60) & (minute < 740))
+
+_METRICS = ["latency_p50_ms", "error_ratio", "cpu_utilization", "memory_utilization",
+            "pool_utilization"]
+
+def fit_detector(history):
+    smooth = history[_METRICS].rolling(30, min_periods=1).mean()
+    return 1.1 * smooth.groupby(smooth.index.hour // 8).max()
+
+def detect(model, live):
+    smooth = live[_METRICS].rolling(30, min_periods=1).mean()
+    lines = model.loc[smooth.index.hour // 8].to_numpy()
+    over = (smooth.to_numpy() > lines).any(axis=1) & _watched(live.index)
+    return pd.Series(over, live.index).rolling(60, min_periods=1).max() > 0
+"""
+
 WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("decompose", "always day and week", "assumes the seasons; phase median, no trend",
                 _PERIODS_CONSTANT, "constant"),
@@ -579,6 +598,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
                 _RECORD_HIGH, "naive"),
     WrongAnswer("milestone", "smoothed record highs", "one line per metric, at the highest half-hour so far; "
                 "a day's first alert lasts", _SMOOTH_RECORD, "naive"),
+    WrongAnswer("milestone", "lines per shift", "one line per metric and eight hours, at their highest "
+                "half-hour, in the hours in which incidents begin", _SHIFT_LINES, "naive"),
     WrongAnswer("milestone", "silent", "never an alert", _SILENT, "constant"),
     WrongAnswer("milestone", "by the clock", "an alert an hour in working time", _CLOCK_DETECTOR, "clock"),
     WrongAnswer("milestone", "by the service", "busy services alert three times a day",

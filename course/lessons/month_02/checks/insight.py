@@ -12,12 +12,12 @@ from course.shop.simulator import simulate, simulate_many
 from course.shop.topology import METRICS, SERVICES
 from course.shop.windows import DrawnWindow, Window, acts_on, draw_windows, is_hit, window
 
-_PER_KIND, _HARMLESS = 2, 14
+_PER_KIND, _HARMLESS = 3, 20
 _TIMEOUT = 2.0
 # Ends of the ramps, measured on 20 secrets: naive rankings with tuned thresholds, the reference.
-_TOP_FIVE = (0.58, 0.75)
-_FIRST = (0.46, 0.68)
-_SILENT = (0.5, 0.7)
+_TOP_FIVE = (0.6, 0.7)
+_FIRST = (0.45, 0.58)
+_SILENT = (0.55, 0.7)
 
 _Signals = frozenset[tuple[str, str, str]]
 _Call = tuple[Any, Any, Any, Any]
