@@ -24,6 +24,9 @@ _DAY = 1440
 # start, end (minutes), service, alertname, severity, source, incident
 _Row = tuple[float, float, str, str, str, str, int]
 _QUIET_MIN = 40.0  # between incidents that are not meant to run side by side
+# Noise keeps away from an incident's services, and those next to them, around its first alert.
+_BEFORE_MIN, _AFTER_MIN = 25.0, 15.0
+_LATEST_MIN = 2.5  # by which an alert may come later than its service is reached
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,12 @@ def draw_storm(
     Returns
     -------
     Storm
-        Each incident raises alerts at two services or more of which one waits for another, within
-        some ten minutes. About a third run beside another one, at services that do not call each
-        other's. A noisy check goes off once or flaps, alone at its service.
+        Each incident raises alerts at two services or more of which one waits for another; the
+        first two such come within 6 minutes. About a third run beside another one, at services
+        that do not call each other's; the others begin 40 minutes after all that was. A noisy
+        check goes off once or flaps, at any service and time, but for this: none fires at or next
+        to an incident's services from 25 minutes before its first alert to 15 after it, and none
+        stands next to two incidents that run at its time.
 
     Examples
     --------
@@ -106,7 +112,7 @@ def draw_storm(
     last = max(_DAY, max((r[1] for r in rows), default=0.0))
     for _ in range(int(rng.integers(noise[0], noise[1] + 1))):
         noisy = _noise(rng, last)
-        if not _bridges(noisy, rows):
+        if not (_bridges(noisy, rows) or _at_the_start(noisy, rows)):
             rows += noisy
     return _storm(rng, rows, roots)
 
@@ -156,6 +162,17 @@ def _bridges(noise: list[_Row], rows: list[_Row]) -> bool:
     return len(touched) > 1
 
 
+def _at_the_start(noise: list[_Row], rows: list[_Row]) -> bool:
+    """Whether noise stands at or next to an incident around its first alert."""
+    near = _neighbours()[noise[0][2]]
+    first: dict[int, float] = {}
+    for row in rows:
+        if row[6] >= 0:
+            first[row[6]] = min(row[0], first.get(row[6], row[0]))
+    starts = {first[row[6]] for row in rows if row[6] >= 0 and row[2] in near}
+    return any(begin - _BEFORE_MIN < one[0] < begin + _AFTER_MIN for begin in starts for one in noise)
+
+
 def _alerts_of(
     rng: np.random.Generator, affected: dict[str, int], begin: float, length: float, number: int
 ) -> list[_Row]:
@@ -163,7 +180,8 @@ def _alerts_of(
     for service, distance in affected.items():
         names = rng.choice(_NAMES, int(rng.integers(1, 4)), replace=False)
         for name in names:
-            start = begin + distance * float(rng.uniform(1, 3)) + float(rng.exponential(1.0))
+            start = begin + distance * float(rng.uniform(1, 3))
+            start += min(float(rng.exponential(1.0)), _LATEST_MIN)
             severity = "page" if rng.random() < 0.6 else "ticket"
             stop = begin + length + float(rng.uniform(0, 5))
             rows += _fired(rng, start, stop, service, str(name), severity, number, 0.4)
@@ -188,13 +206,13 @@ def _fired(
         edges = np.sort(rng.uniform(start, stop, 2 * int(rng.integers(1, 5)) + 1))
         edges = np.concatenate(([start], edges))
         spans = list(zip(edges[::2], edges[1::2], strict=True))
-    rows = [(a, b, service, name, severity, "blackbox", number) for a, b in spans if b - a > 0.1]
+    rows = [(a, max(b, a + 0.2), service, name, severity, "blackbox", number) for a, b in spans]
     if rng.random() < 0.4:
         rows += [
             (a + float(rng.uniform(0, 1)), b + 1, service, name, severity, "whitebox", number)
             for a, b, *_ in list(rows)
         ]
-    return rows or [(start, start + 1, service, name, severity, "blackbox", number)]
+    return rows
 
 
 def _storm(
