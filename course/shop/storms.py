@@ -170,7 +170,9 @@ def _at_the_start(noise: list[_Row], rows: list[_Row]) -> bool:
         if row[6] >= 0:
             first[row[6]] = min(row[0], first.get(row[6], row[0]))
     starts = {first[row[6]] for row in rows if row[6] >= 0 and row[2] in near}
-    return any(begin - _BEFORE_MIN < one[0] < begin + _AFTER_MIN for begin in starts for one in noise)
+    return any(
+        begin - _BEFORE_MIN < one[0] < begin + _AFTER_MIN for begin in starts for one in noise
+    )
 
 
 def _alerts_of(
