@@ -15,8 +15,39 @@ def test_every_incident_shows_at_two_services_that_wait_for_each_other(seed: int
     assert (storm.alerts["end"] > storm.alerts["start"]).all()
     for number, incident in storm.incidents.iterrows():
         own = storm.alerts[storm.incident == number]
-        early = own[own["start"] <= incident["start"] + pd.Timedelta("20min")]["service"].unique()
+        early = own[own["start"] <= incident["start"] + pd.Timedelta("6min")]["service"].unique()
         assert any(frozenset((a, b)) in pairs for a in early for b in early if a != b)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_noise_keeps_away_from_the_first_minutes_of_an_incident(seed: int) -> None:
+    storm = draw_storm(seed)
+    pairs = {frozenset(pair) for pair in call_graph().to_numpy().tolist()}
+    noise = storm.alerts[storm.incident < 0]
+    for number, incident in storm.incidents.iterrows():
+        services = set(storm.alerts["service"][storm.incident == number])
+        around = noise["start"].between(
+            incident["start"] - pd.Timedelta("24min"), incident["start"] + pd.Timedelta("14min")
+        )
+        for service in noise["service"][around]:
+            assert service not in services
+            assert not any(frozenset((service, other)) in pairs for other in services)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_incidents_are_apart_in_time_or_in_the_call_graph(seed: int) -> None:
+    storm = draw_storm(seed)
+    pairs = {frozenset(pair) for pair in call_graph().to_numpy().tolist()}
+    for first, a in storm.incidents.iterrows():
+        for second, b in storm.incidents.iterrows():
+            apart = b["start"] - a["end"] >= pd.Timedelta("35min")
+            if second == first or apart or a["start"] - b["end"] >= pd.Timedelta("35min"):
+                continue
+            here, there = (
+                set(storm.alerts["service"][storm.incident == n]) for n in (first, second)
+            )
+            assert not here & there
+            assert not any(frozenset((x, y)) in pairs for x in here for y in there)
 
 
 def test_same_seed_same_storm() -> None:
