@@ -260,6 +260,23 @@ def draw_alert_history(
     >>> len(alerts), actionable.dtype.name
     (200, 'bool')
     """
+    alerts, actionable, _ = _draw_history(seed, n, habits)
+    return alerts, actionable
+
+
+def alert_chances(seed: int, n: int = 1500, habits: int = 0) -> np.ndarray:
+    """Return how likely each alert of `draw_alert_history` was to be actionable: what no one knows.
+
+    Examples
+    --------
+    >>> chances = alert_chances(1, 200)
+    >>> bool(((chances > 0) & (chances < 1)).all())
+    True
+    """
+    return _draw_history(seed, n, habits)[2]
+
+
+def _draw_history(seed: int, n: int, habits: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     traits = seeds.stream(habits, seeds.DRAW, 6)
     names = sorted({*_NAMES, *_NOISE})
     worth = dict(zip(names, traits.normal(0, 1.2, len(names)), strict=True))
@@ -282,6 +299,7 @@ def draw_alert_history(
         + 1.6 * np.log1p(alerts["user_errors"] / 0.01)
         - 1.0 * np.log1p(alerts["fired_last_day"]) / 2
     )
-    actionable = rng.random(n) < 1 / (1 + np.exp(-score.to_numpy()))
+    chances = 1 / (1 + np.exp(-score.to_numpy()))
+    actionable = rng.random(n) < chances
     alerts.loc[rng.random(n) < 0.1, "user_errors"] = np.nan
-    return alerts, actionable
+    return alerts, actionable, chances

@@ -32,8 +32,8 @@ def load_rules() -> pd.DataFrame:
 
     Raises
     ------
-    course.telemetry.public.PublicDataError
-        If the set is not fetched and can't be.
+    course.telemetry.public.PublicDataMissing
+        Without mirror and network.
     """
     path = public.fetch("alertrules", progress=False) / "_data/rules.yml"
     return read_rules(path.read_text(encoding="utf-8"))
