@@ -15,6 +15,8 @@ import yaml
 
 from course.telemetry import public
 
+# The same loader in C, where libyaml is there, is ten times as fast.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: Finding to what it says.
 FINDINGS = {
     "no for": "fires at the first evaluation that is over the line",
@@ -45,7 +47,7 @@ def read_rules(text: str) -> pd.DataFrame:
         {"group": group["name"], "service": service["name"], "name": rule["name"],
          "query": str(rule["query"]), "severity": str(rule.get("severity", "")),
          "for": str(rule.get("for", ""))}
-        for group in yaml.safe_load(text)["groups"]
+        for group in yaml.load(text, Loader=_LOADER)["groups"]
         for service in group["services"]
         for exporter in service.get("exporters") or []
         for rule in exporter.get("rules") or []

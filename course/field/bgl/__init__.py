@@ -27,7 +27,7 @@ SOURCE = "Oliner and Stearley, What Supercomputers Say: A Study of Five System L
 #: Lines and alert lines of the whole log, and lines of Loghub's sample.
 LINES, ALERT_LINES, SAMPLED = 4_747_963, 348_460, 2_000
 #: What may stand as the place in a fingerprint, from the finest to none.
-PLACES = {"node": r"(.*)", "midplane": r"(R\d+-M\d)", "rack": r"(R\d+)", "machine": r"()"}
+PLACES = {"node": r"(.*)", "midplane": r"(R\d+-M\d)", "machine": r"()"}
 _COLUMNS = ["start", "end", "service", "alertname", "severity", "source"]
 
 
@@ -87,7 +87,7 @@ def midplane_pairs(alerts: pd.DataFrame) -> pd.DataFrame:
 
 def notifications(
     dedupe: Callable[[pd.DataFrame, pd.Timedelta], pd.DataFrame],
-    holds: Sequence[str] = ("5s", "1min", "5min", "15min", "1h", "6h", "1D"),
+    holds: Sequence[str] = ("5s", "1min", "5min", "15min", "1h", "1D"),
     *,
     table: pd.DataFrame | None = None,
 ) -> pd.DataFrame:

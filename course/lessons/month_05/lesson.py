@@ -1000,13 +1000,13 @@ for label, groups in groups_by_hand.items():
     print(f"{label:20} ARI {index:5.2f}, lost {scoring.lost_incidents(true_groups, groups)}")
 
 # %% [markdown]
-# Now the simple rules on twenty storms. The table has both measures, because each rule can be good at one of them.
+# Now the simple rules on fifteen storms. The table has both measures, because each rule can be good at one of them.
 
 # %%
 from collections.abc import Callable
 from functools import partial
 
-practice = [draw_storm(seed) for seed in range(100, 120)]
+practice = [draw_storm(seed) for seed in range(100, 115)]
 
 
 def gather_by_gap(alerts: pd.DataFrame, gap: float) -> np.ndarray:
@@ -1613,7 +1613,7 @@ print(f"pages per shift of 12 hours, all teams: {shift:.0f}")
 # the incident has reached, so that what follows joins it. Wait too long, and the page is late; page at the first,
 # and noise wakes the team.
 #
-# What do the simple policies reach? The next cell counts them on the twenty practice storms.
+# What do the simple policies reach? The next cell counts them on the fifteen practice storms.
 
 
 # %%
@@ -1865,7 +1865,7 @@ else:
         f"{len(node_alerts)} alerts in {node_alerts['alertname'].nunique()} categories; notifications that are left:"
     )
     print(counts.to_string())
-    ax = counts.plot(figsize=(7.5, 3), marker="o", ms=4, color=list(plots.PALETTE[:4]))
+    ax = counts.plot(figsize=(7.5, 3), marker="o", ms=4, color=list(plots.PALETTE[:3]))
     ax.set(
         title="With the node in the fingerprint twice as many are left",
         xlabel="hold",
