@@ -677,10 +677,10 @@ plt.show()
 print({int(hold): int(number) for hold, number in zip(holds, left, strict=True)})
 
 # %% [markdown]
-# 139 of the 199 alerts are left if only what overlaps is joined: the difference is the second monitor. A hold of 15
-# minutes leaves 74; four hours leave 58, and by then yesterday's incident and today's would be one. Where the curve
-# goes flat, the flapping ends and real recurrence begins; the knee, here some 15 to 30 minutes, is the place for
-# the hold. It is not free: a check that comes back within the hold tells nobody a second time.
+# 142 of the 199 alerts are left if only what overlaps is joined: the difference is the second monitor. A hold of 15
+# minutes leaves 75, one of half an hour 65, and four hours only three less. Where the curve goes flat, the flapping
+# ends and what comes back is a recurrence; the knee, here 20 to 30 minutes, is the place for the hold. It is not
+# free: a check that comes back within the hold tells nobody a second time.
 #
 # ### Flapping is better cured at the source
 #
@@ -870,7 +870,7 @@ print(f"{len(storm.alerts)} alerts, {len(notified)} notifications at a hold of 1
 print(f"{notified['count'].sum()} alerts counted in them")
 
 # %% [markdown]
-# Two thirds of the list are gone and nothing is lost, because the counts add up. But 74 notifications for five
+# Two thirds of the list are gone and nothing is lost, because the counts add up. But 75 notifications for five
 # incidents are still a list. Most of them are *different checks* of one fault, and no fingerprint makes them equal.
 #
 # ## 4 · From alerts to incidents
@@ -1447,7 +1447,7 @@ plt.show()
 print(f"{len(told)} messages to the pager in this window, at {len(lane_of)} services")
 
 # %% [markdown]
-# 80 alerts become 73 messages to the pager: grouping by service saves little here, because a service seldom has two
+# 81 alerts become 73 messages to the pager: grouping by service saves little here, because a service seldom has two
 # alerts in the same half minute. The incident drawn above rings the pager seventeen times, at seven services. Group
 # by something coarser (a team, a zone) and it rings less, but a second incident hides in the first one's group.
 # Grouping is no correlation: it knows labels, not who calls whom.
