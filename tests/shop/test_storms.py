@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from course.shop.storms import call_graph, draw_alert_history, draw_storm
+from course.shop.storms import alert_chances, call_graph, draw_alert_history, draw_storm
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -58,3 +58,19 @@ def test_same_seed_same_storm() -> None:
 def test_share_of_actionable_alerts() -> None:
     shares = [draw_alert_history(seed, 2000, seed)[1].mean() for seed in range(6)]
     assert 0.05 < np.mean(shares) < 0.25
+
+
+def test_no_name_of_a_check_gives_incidents_or_noise_away() -> None:
+    storms = [draw_storm(seed) for seed in range(30)]
+    checks = pd.concat([storm.alerts["alertname"] for storm in storms])
+    real = np.concatenate([storm.incident >= 0 for storm in storms])
+    shares = pd.Series(real, checks.to_numpy()).groupby(level=0).mean()
+    assert shares.between(0.45, 0.75).all(), shares
+
+
+def test_outcomes_follow_their_chances() -> None:
+    chances = alert_chances(3, 20_000, habits=2)
+    _, actionable = draw_alert_history(3, 20_000, habits=2)
+    high = chances > 0.5
+    assert abs(actionable.mean() - chances.mean()) < 0.01
+    assert abs(actionable[high].mean() - chances[high].mean()) < 0.03
