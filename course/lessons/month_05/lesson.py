@@ -1372,7 +1372,7 @@ for label, p in shares.items():
     print(f"{reached:.0%} of the users reached")
 
 # %% [markdown]
-# With the base rate for every alert the choice falls back on users alone. The same 45 pages are three times as
+# With the base rate for every alert the choice falls back on users alone. The same 45 pages are more than twice as
 # often worth it with your probability, and reach more users.
 #
 # ## 6 · Alertmanager: route, group, inhibit
