@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,25 +42,40 @@ _GROUPS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Slo:
+    """An SLO, counters, and when the right rules fire over each long window."""
+
+    what: str
+    labels: dict[str, str]
+    document: str
+    failures: int
+    series: dict[str, pd.Series]
+    firing: list[pd.Series]
+    rules: int
+
+
 def check_burn_rate(student: Student, hidden: Hidden) -> list[Case]:
     """Firing on unseen burns, next to rules made here."""
-    rng = np.random.default_rng(hidden.seed("burn-rate"))
+    groups = hidden.cached("burn-rate", lambda: _slos(hidden.seed("burn-rate")))
     cases = []
-    for number, group in enumerate(_GROUPS):
-        judged = []
-        for targets, days, kind, traffic, least in group:
-            target, failures = float(rng.choice(targets)), int(rng.choice(least))
-            name = f"SLOs {3 * number + 1} to {3 * number + 3}"
-            judged.append(tried(_burns, student, name, rng, target, kind, days, traffic, failures))
+    for number, group in enumerate(groups):
+        name = f"SLOs {3 * number + 1} to {3 * number + 3}"
+        judged = [tried(_burns, student, name, slo) for slo in group]
         cases.append(min(judged, key=lambda case: case.score))
     return cases
 
 
-def _burns(
-    student: Student, name: str, rng: np.random.Generator, target: float, kind: str, days: int,
-    traffic: int, failures: int,
-) -> Case:  # fmt: skip
-    what = f"SLO of {kind} events" + (" with little traffic" if traffic == _FEW else "")
+def _slos(seed: int) -> list[list[_Slo]]:
+    rng = np.random.default_rng(seed)
+    return [[_slo(rng, *row) for row in group] for group in _GROUPS]
+
+
+def _slo(
+    rng: np.random.Generator, targets: tuple[float, ...], days: int, kind: str, traffic: int,
+    least: tuple[int, ...],
+) -> _Slo:  # fmt: skip
+    target, failures = float(rng.choice(targets)), int(rng.choice(least))
     service, slo = f"svc{rng.integers(1000)}", f"slo-{rng.integers(1000)}"
     queries = {
         kind: f'{kind}_total{{service="{service}"}}',
@@ -77,40 +92,46 @@ def _burns(
                  "indicator": {"metadata": {"name": "errors"},
                                "spec": {"ratioMetric": {"counter": True, **metric}}},
                  "objectives": [{"target": target}]}})  # fmt: skip
-    text = student.call("burn_rate_rules", document, failures, timeout=5)
+    series = (_few if traffic == _FEW else _counters)(rng, service, kind, 1 - target, days, traffic)
+    rules = prometheus.load_rules(_rules(queries, kind, target, days, service, slo, failures))
+    labels = {"service": service, "slo": slo}
+    what = f"SLO of {kind} events" + (" with little traffic" if traffic == _FEW else "")
+    firing = _firing(prometheus.evaluate(rules, series, interval="2min"), labels)
+    return _Slo(what, labels, document, failures, series, firing, len(rules.alerts))
+
+
+def _firing(history: prometheus.AlertHistory, labels: dict[str, str]) -> list[pd.Series]:
+    return [
+        history.firing("BudgetBurn", severity=severity, window=window, **labels)
+        for severity, *_, window, _ in _WINDOWS
+    ]
+
+
+def _burns(student: Student, name: str, slo: _Slo) -> Case:
+    text = student.call("burn_rate_rules", slo.document, slo.failures, timeout=5)
     if not isinstance(text, str):
         return Case(name, 0.0, f"burn_rate_rules must return text, not {type(text).__name__}")
-    series = (_few if traffic == _FEW else _counters)(rng, service, kind, 1 - target, days, traffic)
-    wanted = prometheus.evaluate(
-        prometheus.load_rules(_rules(queries, kind, target, days, service, slo, failures)), series,
-        interval="2min",
-    )  # fmt: skip
     try:
         rules = prometheus.load_rules(text)
         if len(rules.alerts) != len({a.expr for a in rules.alerts}) or len(rules.alerts) > 12:
             return Case(name, 0.0, "one rule per row of the table")
-        found = prometheus.evaluate(rules, series, interval="2min")
+        found = prometheus.evaluate(rules, slo.series, interval="2min")
     except (prometheus.RuleFileError, prometheus.EvaluationError) as error:
-        return Case(name, 0.0, f"{what}: the rules can't be evaluated: {error}")
+        return Case(name, 0.0, f"{slo.what}: the rules can't be evaluated: {error}")
     stray = [a for a in found.alerts if a.firing.any() and (
-        a.labels.get("service") != service or a.labels.get("slo") != slo
+        any(a.labels.get(key) != value for key, value in slo.labels.items())
         or set(a.labels) != {"alertname", "severity", "service", "slo", "window"})]  # fmt: skip
     if stray:
         return Case(
             name, 0.0, f"labels {stray[0].labels}: only alertname, severity, service, slo, window"
         )
-    possible = sum(s * days * 24 / h * (1 - target) < 1 for _, s, h, _, _ in _WINDOWS)
-    if len(rules.alerts) != possible:
-        return Case(name, 0.0, f"{len(rules.alerts)} rules, but {possible} of them can ever fire")
-    shares = []
-    for severity, *_, window, _ in _WINDOWS:
-        labels = {"severity": severity, "service": service, "slo": slo, "window": window}
-        shares.append(
-            _agree(wanted.firing("BudgetBurn", **labels), found.firing("BudgetBurn", **labels))
-        )
+    if len(rules.alerts) != slo.rules:
+        return Case(name, 0.0, f"{len(rules.alerts)} rules, but {slo.rules} of them can ever fire")
+    pairs = zip(slo.firing, _firing(found, slo.labels), strict=True)
+    shares = [_agree(wanted, have) for wanted, have in pairs]
     score = float(np.prod(shares))
     return Case(name, score, "" if score == 1 else
-                f"{what}: agreement of the rules over 1 h {shares[0]:.0%}, 6 h {shares[1]:.0%}, 3 d "
+                f"{slo.what}: agreement of the rules over 1 h {shares[0]:.0%}, 6 h {shares[1]:.0%}, 3 d "
                 f"{shares[2]:.0%}: burn rates, both windows, sums over instances, least failures?")  # fmt: skip
 
 
@@ -451,26 +472,47 @@ def _flags(found: Any, length: int) -> bool:
 # ---------------------------------------------------------------- exercise 5
 
 
+_MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Teams, alerts, and what the right tree makes of them."""
+
+    teams: dict[str, str]
+    alerts: list[alertmanager.TimedAlert]
+    views: list[Any]
+
+
 def check_routing(student: Student, hidden: Hidden) -> list[Case]:
     """Receivers, groups, inhibition and times for unseen teams and alerts."""
-    rng = np.random.default_rng(hidden.seed("routing"))
+    tables = hidden.cached("routing", lambda: _tables(hidden.seed("routing")))
     shares = []
-    for _ in range(4):
-        services = [f"svc-{n}" for n in rng.choice(1000, 7, replace=False)]
-        names = [f"team{n}" for n in rng.choice(100, 3, replace=False)]
-        teams = {service: str(rng.choice(names)) for service in services[:5]}
-        text = student.call("routing_config", teams, timeout=5)
+    for table in tables:
+        text = student.call("routing_config", table.teams, timeout=5)
         try:
             config = alertmanager.load_config(text)
         except (alertmanager.ConfigError, TypeError, AttributeError) as error:
             return [Case("configuration", 0.0, f"it can't be loaded: {error}")]
-        alerts = _alerts(rng, services)
-        wanted = alertmanager.load_config(_tree(teams))
-        shares.append([_same(part, wanted, config, alerts) for part in range(4)])
+        pairs = zip(table.views, _views(config, table.alerts), strict=True)
+        shares.append([float(wanted == have) for wanted, have in pairs])
     receivers, groups, muted, times = np.min(shares, axis=0)
     parts = (("groups", groups), ("inhibition", muted), ("times of messages", times))
     cases = [_part("receivers", receivers)]
     return cases + [given(_part(name, share), receivers, "receivers are") for name, share in parts]
+
+
+def _tables(seed: int) -> list[_Table]:
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(4):
+        services = [f"svc-{n}" for n in rng.choice(1000, 7, replace=False)]
+        names = [f"team{n}" for n in rng.choice(100, 3, replace=False)]
+        teams = {service: str(rng.choice(names)) for service in services[:5]}
+        alerts = _alerts(rng, services)
+        views = _views(alertmanager.load_config(_tree(teams)), alerts)
+        made.append(_Table(teams, alerts, views))
+    return made
 
 
 def _part(name: str, share: float) -> Case:
@@ -507,25 +549,19 @@ def _alerts(rng: np.random.Generator, services: list[str]) -> list[alertmanager.
     return list(made.values())
 
 
-def _same(
-    part: int, wanted: alertmanager.Config, found: alertmanager.Config,
-    alerts: list[alertmanager.TimedAlert],
-) -> float:  # fmt: skip
+def _views(config: alertmanager.Config, alerts: list[alertmanager.TimedAlert]) -> list[Any]:
+    """Receivers, groups, inhibition, and times of messages, in a form that can be compared."""
     labels = [alert.labels for alert in alerts]
-
-    def view(config: alertmanager.Config) -> Any:
-        if part == 0:
-            return [
-                sorted(r.receiver for r in alertmanager.match_routes(config, each))
-                for each in labels
-            ]
-        if part == 1:
-            return sorted((g.receiver, g.alerts) for g in alertmanager.group_alerts(config, labels))
-        if part == 2:
-            return [alertmanager.inhibited(config, each, labels) for each in labels]
-        return sorted((n.time, n.receiver, n.firing) for n in alertmanager.notify(config, alerts))
-
-    return float(view(wanted) == view(found))
+    reached = [alertmanager.match_routes(config, each) for each in labels]
+    # Groups that are looked at every second would be played for hours.
+    hurried = any(route.group_interval < _MINUTE_MS for routes in reached for route in routes)
+    messages = [] if hurried else alertmanager.notify(config, alerts)
+    return [
+        [sorted(route.receiver for route in routes) for routes in reached],
+        sorted((g.receiver, g.alerts) for g in alertmanager.group_alerts(config, labels)),
+        [alertmanager.inhibited(config, each, labels) for each in labels],
+        sorted((n.time, n.receiver, n.firing) for n in messages),
+    ]
 
 
 def _tree(teams: dict[str, str]) -> str:
