@@ -400,6 +400,7 @@ print(
 # *every* request fails from minute 0 on.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 rows = []
 for target in (0.90, 0.93, 0.931, 0.95, 0.99, 0.999):
     row = {"target": target, "highest burn": round(1 / (1 - target), 1)}
@@ -423,6 +424,7 @@ print(pd.DataFrame(rows).to_string(index=False))
 # scores way 1 of the table, the noisy one, by minutes and by alerts.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 noisy_way = ways["1 error ratio over 10 min above the SLO"]
 inside_any = pd.Series(False, noisy_way.index)
 for event in significant.itertuples():
@@ -865,6 +867,7 @@ assert len(_check_none) == 0 and "count" in _check_none, "no alerts: no rows, th
 print("exercise 2: the visible check passes")
 
 # %%
+# NBVAL_CHECK_OUTPUT
 notified = dedupe(storm.alerts, pd.Timedelta("15min"))
 print(f"{len(storm.alerts)} alerts, {len(notified)} notifications at a hold of 15 min, ", end="")
 print(f"{notified['count'].sum()} alerts counted in them")
@@ -987,6 +990,7 @@ plt.show()
 # from it.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 groups_by_hand = {
     "the truth": [0, 0, 0, 0, 0, 0, 1, 1],
     "other numbers": [7, 7, 7, 7, 7, 7, 3, 3],
@@ -1477,6 +1481,7 @@ print(f"{len(told)} messages to the pager in this window, at {len(lane_of)} serv
 # `ZoneDown` fires, and one `ZoneDown` that somebody raises by hand, without a zone.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 careless = """
 route: {receiver: all}
 receivers: [{name: all}]
