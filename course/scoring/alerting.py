@@ -48,11 +48,8 @@ def lost_incidents(incident: ArrayLike, found: ArrayLike) -> list[int]:
     """
     true, groups = _labels(incident, found)
     real = true >= 0
-    group = pd.factorize(groups[real])[0]
-    counts = np.zeros((group.max(initial=-1) + 1, true.max(initial=-1) + 1), int)
-    np.add.at(counts, (group, true[real]), 1)
-    stood_for = counts.argmax(axis=1) if counts.size else []
-    return sorted(set(true[real].tolist()) - {int(number) for number in stood_for})
+    table = pd.crosstab(groups[real], true[real])
+    return sorted(set(true[real].tolist()) - set(table.idxmax(axis=1).tolist()))
 
 
 def compression(alerts: int, pages: int) -> float:

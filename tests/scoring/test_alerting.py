@@ -31,14 +31,3 @@ def test_wrong_shapes_are_named() -> None:
         adjusted_rand([0, 1], [0])
     with pytest.raises(ValueError, match="longer than zero"):
         pages_per_shift(1, "0h")
-
-
-def test_without_incidents_none_is_lost_and_noise_stands_for_nothing() -> None:
-    assert lost_incidents([], []) == []
-    assert lost_incidents([-1, -1], [0, 1]) == []
-    assert lost_incidents([0, -1, -1, 1], [5, 5, 5, 5]) == [1]
-
-
-def test_names_of_groups_do_not_matter() -> None:
-    assert lost_incidents([3, 3, 7, 7], [900, 900, -4, -4]) == []
-    assert lost_incidents([3, 7, 7, 7], ["x", "x", "x", "y"]) == [3]
