@@ -18,12 +18,16 @@ from course.shop.topology import TOPOLOGY
 
 #: Columns of a storm's alerts.
 COLUMNS = ["start", "end", "service", "alertname", "severity", "source"]
-_NAMES = ("ErrorsHigh", "LatencyHigh", "SaturationHigh", "QueueLong", "ThroughputLow")
-_NOISE = ("DiskFilling", "CertExpiring", "CpuHigh", "LatencyHigh", "ErrorsHigh", "ProbeFlaky")
+# Incidents and noise raise the same checks, so that no name gives either away.
+_NAMES = ("CertExpiring", "CpuHigh", "DiskFilling", "ErrorsHigh", "LatencyHigh", "ProbeFlaky",
+          "QueueLong", "SaturationHigh", "ThroughputLow")  # fmt: skip
 _DAY = 1440
 # start, end (minutes), service, alertname, severity, source, incident
 _Row = tuple[float, float, str, str, str, str, int]
 _QUIET_MIN = 40.0  # between incidents that are not meant to run side by side
+# Noise keeps away from an incident's services, and those next to them, around its first alert.
+_BEFORE_MIN, _AFTER_MIN = 25.0, 15.0
+_LATEST_MIN = 2.5  # by which an alert may come later than its service is reached
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,12 @@ def draw_storm(
     Returns
     -------
     Storm
-        Each incident raises alerts at two services or more of which one waits for another, within
-        some ten minutes. About a third run beside another one, at services that do not call each
-        other's. A noisy check goes off once or flaps, alone at its service.
+        Each incident raises alerts at two services or more of which one waits for another; the
+        first two such come within 6 minutes. About a third run beside another one, at services
+        that do not call each other's; the others begin 40 minutes after all that was. A noisy
+        check goes off once or flaps, at any service and time, but for this: none fires at or next
+        to an incident's services from 25 minutes before its first alert to 15 after it, and none
+        stands next to two incidents that run at its time.
 
     Examples
     --------
@@ -106,7 +113,7 @@ def draw_storm(
     last = max(_DAY, max((r[1] for r in rows), default=0.0))
     for _ in range(int(rng.integers(noise[0], noise[1] + 1))):
         noisy = _noise(rng, last)
-        if not _bridges(noisy, rows):
+        if not (_bridges(noisy, rows) or _at_the_start(noisy, rows)):
             rows += noisy
     return _storm(rng, rows, roots)
 
@@ -156,6 +163,19 @@ def _bridges(noise: list[_Row], rows: list[_Row]) -> bool:
     return len(touched) > 1
 
 
+def _at_the_start(noise: list[_Row], rows: list[_Row]) -> bool:
+    """Whether noise stands at or next to an incident around its first alert."""
+    near = _neighbours()[noise[0][2]]
+    first: dict[int, float] = {}
+    for row in rows:
+        if row[6] >= 0:
+            first[row[6]] = min(row[0], first.get(row[6], row[0]))
+    starts = {first[row[6]] for row in rows if row[6] >= 0 and row[2] in near}
+    return any(
+        begin - _BEFORE_MIN < one[0] < begin + _AFTER_MIN for begin in starts for one in noise
+    )
+
+
 def _alerts_of(
     rng: np.random.Generator, affected: dict[str, int], begin: float, length: float, number: int
 ) -> list[_Row]:
@@ -163,7 +183,8 @@ def _alerts_of(
     for service, distance in affected.items():
         names = rng.choice(_NAMES, int(rng.integers(1, 4)), replace=False)
         for name in names:
-            start = begin + distance * float(rng.uniform(1, 3)) + float(rng.exponential(1.0))
+            start = begin + distance * float(rng.uniform(1, 3))
+            start += min(float(rng.exponential(1.0)), _LATEST_MIN)
             severity = "page" if rng.random() < 0.6 else "ticket"
             stop = begin + length + float(rng.uniform(0, 5))
             rows += _fired(rng, start, stop, service, str(name), severity, number, 0.4)
@@ -175,7 +196,7 @@ def _noise(rng: np.random.Generator, last: float) -> list[_Row]:
     severity = "page" if rng.random() < 0.5 else "ticket"
     start = float(rng.uniform(0, last))
     stop = start + float(rng.uniform(2, 40))
-    return _fired(rng, start, stop, service, str(rng.choice(_NOISE)), severity, -1, 0.4)
+    return _fired(rng, start, stop, service, str(rng.choice(_NAMES)), severity, -1, 0.4)
 
 
 def _fired(
@@ -188,13 +209,13 @@ def _fired(
         edges = np.sort(rng.uniform(start, stop, 2 * int(rng.integers(1, 5)) + 1))
         edges = np.concatenate(([start], edges))
         spans = list(zip(edges[::2], edges[1::2], strict=True))
-    rows = [(a, b, service, name, severity, "blackbox", number) for a, b in spans if b - a > 0.1]
+    rows = [(a, max(b, a + 0.2), service, name, severity, "blackbox", number) for a, b in spans]
     if rng.random() < 0.4:
         rows += [
             (a + float(rng.uniform(0, 1)), b + 1, service, name, severity, "whitebox", number)
             for a, b, *_ in list(rows)
         ]
-    return rows or [(start, start + 1, service, name, severity, "blackbox", number)]
+    return rows
 
 
 def _storm(
@@ -240,8 +261,25 @@ def draw_alert_history(
     >>> len(alerts), actionable.dtype.name
     (200, 'bool')
     """
+    alerts, actionable, _ = _draw_history(seed, n, habits)
+    return alerts, actionable
+
+
+def alert_chances(seed: int, n: int = 1500, habits: int = 0) -> np.ndarray:
+    """Return how likely each alert of `draw_alert_history` was to be actionable: what no one knows.
+
+    Examples
+    --------
+    >>> chances = alert_chances(1, 200)
+    >>> bool(((chances > 0) & (chances < 1)).all())
+    True
+    """
+    return _draw_history(seed, n, habits)[2]
+
+
+def _draw_history(seed: int, n: int, habits: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     traits = seeds.stream(habits, seeds.DRAW, 6)
-    names = sorted({*_NAMES, *_NOISE})
+    names = list(_NAMES)
     worth = dict(zip(names, traits.normal(0, 1.2, len(names)), strict=True))
     rng = seeds.stream(seed, seeds.DRAW, 7)
     alerts = pd.DataFrame(
@@ -262,6 +300,7 @@ def draw_alert_history(
         + 1.6 * np.log1p(alerts["user_errors"] / 0.01)
         - 1.0 * np.log1p(alerts["fired_last_day"]) / 2
     )
-    actionable = rng.random(n) < 1 / (1 + np.exp(-score.to_numpy()))
+    chances = 1 / (1 + np.exp(-score.to_numpy()))
+    actionable = rng.random(n) < chances
     alerts.loc[rng.random(n) < 0.1, "user_errors"] = np.nan
-    return alerts, actionable
+    return alerts, actionable, chances
