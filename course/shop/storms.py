@@ -253,7 +253,7 @@ def draw_alert_history(
         (share of requests, NaN where no request was counted), fired_last_day (times that this
         check fired), users (whom an incident here would hit).
     actionable : np.ndarray of bool
-        About one in eight.
+        About one in six.
 
     Examples
     --------

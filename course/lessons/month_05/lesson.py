@@ -177,9 +177,9 @@ print(
 
 # %% [markdown]
 # Two of the six cause alerts rang for the flash sale and two for a busy evening, which is work and no trouble; the
-# other two rang for one and the same fault. The symptom alert rang three times for faults and once, at midnight of
+# other two rang for one and the same fault. The symptom alert rang three times for faults and once, after midnight on
 # the 24th, for a bad minute at little traffic. Three faults raised neither: of the orders database's pool
-# exhaustion users saw less than 1 % of errors. Somebody should look at that tomorrow, and nobody needs to get up
+# exhaustion (the pool never came near 90 %) users saw 0.9 % of errors on average. Somebody should look at that tomorrow, and nobody needs to get up
 # for it tonight.
 #
 # How bad is bad enough to wake somebody, then? And is a threshold of 5 % over five minutes a good one? That takes a
@@ -289,7 +289,7 @@ def burn_over(window: str) -> pd.Series:
 
 windows = {name: burn_over(name) for name in ("5min", "10min", "30min", "1h", "6h", "36h", "72h")}
 ways = {
-    "1 error ratio over 10 min above the SLO": windows["10min"] > 1,
+    "1 error ratio over 10 min above 0.1 %": windows["10min"] > 1,
     "2 the same over 36 h": windows["36h"] > 1,
     "3 the same over 10 min, for one hour": (windows["10min"] > 1).rolling(60).min() == 1,
     "4 burn rate 36 over 1 h (5 % of the budget)": windows["1h"] > 36,
@@ -341,7 +341,7 @@ plt.show()
 # An alert counts for an event if it **begins** within it: one that has been on since yesterday tells nobody
 # anything. Read the rows. Way 1 finds everything at once, and 85 of 100 alerts are about nothing. Longer windows
 # (2) and waiting (3) buy precision with what they miss: way 2 stays on for two and a half days after an event
-# (median), and what begins meanwhile goes unnoticed, and way 3 can't see an outage that is shorter than its wait.
+# (median: before its 36 hours are clean the next event has begun), what begins meanwhile goes unnoticed, and way 3 can't see an outage that is shorter than its wait.
 # One burn rate (4) misses all that burns slowly. Several (5) would find them, but their long windows remember: five
 # of ten events begin while the alert is on. With short windows (6) each of the ten events raises one alert, and
 # nothing else does. Its reset of six hours is that of the *ticket*; the two pages reset within minutes, as the
@@ -373,6 +373,7 @@ ax = plots.timeline(
     ylabel="burn rate over 1 h", events=outage, shaded="outage",
 )  # fmt: skip
 ax.axhline(14.4, color=plots.RED, ls="--", lw=1)
+ax.set_yscale("symlog", linthresh=10)
 plt.show()
 rows = []
 for least in (0, 2, 3, 5, 10):
@@ -425,7 +426,7 @@ print(pd.DataFrame(rows).to_string(index=False))
 
 # %%
 # NBVAL_CHECK_OUTPUT
-noisy_way = ways["1 error ratio over 10 min above the SLO"]
+noisy_way = ways["1 error ratio over 10 min above 0.1 %"]
 inside_any = pd.Series(False, noisy_way.index)
 for event in significant.itertuples():
     inside_any.loc[event.start : event.end] = True
@@ -441,7 +442,7 @@ print(f"by alerts:  {by_alert['alerts']} alerts, precision {by_alert['precision'
 # ### From OpenSLO to rules
 #
 # Thresholds, windows and labels by hand, for every service, are a source of mistakes. **OpenSLO** is a YAML format
-# in which an SLO is written down once (version `openslo/v1`); tools such as sloth and pyrra make rules from
+# in which an SLO is written down once (version `openslo/v1`); tools such as sloth make rules from
 # documents of this kind. `ratioMetric` holds the query of `total` and either of `good` or of `bad` events. With
 # `counter: true` the queries are counters, so take `rate` or `increase` over the window. A service has several
 # instances: sum before you divide, `sum(rate(bad[5m])) / sum(rate(total[5m]))`, or every instance is an SLO of its
@@ -614,14 +615,20 @@ for height, spans in enumerate(lanes.values()):
     color = plots.ORANGE if height == 0 else plots.BLUE
     ax.hlines([-height] * len(spans), spans["start"], stop, lw=9, color=color)
 ax.set_yticks(range(0, -len(lanes), -1), list(lanes))
-ax.set(title="Each window has its own kind of event", xlabel="time (UTC)", ylim=(-3.6, 0.6))
+ax.set(
+    title="Pages end with their event; what costs most is only a ticket",
+    xlabel="time (UTC)",
+    ylim=(-3.6, 0.6),
+)
 plots.concise_dates(ax)
 plt.show()
 
 # %% [markdown]
-# The outages (the thin strokes at the top) page over the hour within minutes, the slow burns over six hours, and
-# the creeping loss of three days from the 13th on is a ticket only: it costs much, but it can wait for the morning.
-# All pages end with their event, give or take the short window.
+# Every outage (the thin strokes at the top) pages over the hour within minutes, most of them a little later over six
+# hours as well; the slow burns page over six hours only. All of them are tickets, too, and the creeping loss of three
+# days from the 13th on is nothing else: it costs much, but it can wait for the morning. All pages end with their
+# event, give or take the short window. That one outage may raise two pages and a ticket is what the next sections
+# take care of.
 #
 # ## 3 · One notification for one thing
 #
@@ -1045,7 +1052,7 @@ print(simple_rules.round(2).to_string(index=False))
 # numbers is yours. No alerts give `[]`.
 #
 # What the storms promise: an incident raises alerts at two services or more of which one waits for another, the
-# first two within six minutes; they end after 20 to 80 minutes, and a check may flap meanwhile. Two incidents at
+# first alerts of two such neighbours within six minutes of each other; they end after 20 to 80 minutes, and a check may flap meanwhile. Two incidents at
 # once lie at services that do not call each other's; others begin forty minutes or more after all that was. Noise
 # is at any service and time, but never at or next to an incident's services from 25 minutes before its first alert
 # to 15 after it, and never next to two incidents that run at its time. So *no incident need be lost*. Real storms
@@ -1825,7 +1832,7 @@ print(
         for _check_name, _check_value in _check_result.items()
     }
 )
-assert _check_result["never paged (%)"] <= 6, (
+assert _check_result["never paged (%)"] < 5, (
     "three or more incidents of ten storms were never paged"
 )
 assert _check_result["pages per incident"] < 3, "three pages per incident or more"
@@ -1857,10 +1864,10 @@ print(
 )
 
 # %% [markdown]
-# From 199 alerts to eleven pages for five incidents. The pages that hit no blue stroke are pairs of noise at
+# From 199 alerts to a dozen pages or fewer for five incidents. The pages that hit no blue stroke are pairs of noise at
 # neighbouring services: by time and topology they look like an incident. Exercise 4's probability could tell some
-# of them apart, and month 6 asks which service of a group is the cause. Six pages in a shift of twelve hours are
-# still three times the two that the SRE book advises; this was a bad day.
+# of them apart, and month 6 asks which service of a group is the cause. Four to six pages in a shift of twelve hours are
+# still more than twice the two that the SRE book advises; this was a bad day.
 #
 # ## 8 · In the field
 #
@@ -1890,7 +1897,7 @@ else:
     print(counts.to_string())
     ax = counts.plot(figsize=(7.5, 3), marker="o", ms=4, color=list(plots.PALETTE[:3]))
     ax.set(
-        title="With the node in the fingerprint twice as many are left",
+        title="With the node in the fingerprint no hold helps much",
         xlabel="hold",
         ylabel="notifications",
         ylim=(0, None),
@@ -1928,7 +1935,7 @@ if node_alerts is not None:
 
 # %% [markdown]
 # Here topology loses against time, and it is worth knowing why: the rack is not what these faults travel on. The
-# `KERNSTOR` alerts come from all over the machine, and joining neighbours in a rack leaves them in 26 groups.
+# `KERNSTOR` alerts come from all over the machine, and joining neighbours in a rack leaves them in some 25 groups.
 # `correlate` is as good as the graph that you give it. Nobody labelled incidents in this log, so the groups can be
 # counted, not scored.
 #
@@ -2017,7 +2024,7 @@ if collection is not None:
 
 # %% [markdown]
 # The rule for GitLab, more than 5 % over five minutes for five minutes, is a decent outage alert: no false one, all
-# six outages, as fast as your pages. It is blind to the three slow burns and the creeping loss, because 5 % knows
+# six outages, within six minutes (median). It is blind to the three slow burns and the creeping loss, because 5 % knows
 # nothing of a budget of 0.1 %. The rule for Nginx is silent: its range of one minute holds one sample where the
 # scrape is once a minute, so `rate` returns nothing, and an alert that can't fire looks like a service that is
 # well. Your two pages find nine of ten; the tenth, the creeping loss, is the ticket.
@@ -2038,7 +2045,7 @@ if collection is not None:
 #
 # | task | tools of the trade | choose it when |
 # |---|---|---|
-# | burn-rate rules from SLO documents | sloth, pyrra; OpenSLO as the source | more than a handful of services |
+# | burn-rate rules from SLO documents | sloth (also from OpenSLO), pyrra (from a format of its own) | more than a handful of services |
 # | test rules | `promtool check rules`, `promtool test rules` | always, in CI |
 # | test routing | `amtool config routes test`, `amtool check-config` | always, in CI |
 # | deduplicate, group, inhibit, silence | Alertmanager | metrics live in Prometheus |
