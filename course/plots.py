@@ -216,3 +216,72 @@ def waterfall(
     ax.set(title=title, xlabel="ms since the first span began")
     ax.grid(axis="y", visible=False)
     return ax
+
+
+def reliability(curves: Mapping[str, pd.DataFrame], *, title: str, ax: Axes | None = None) -> Axes:
+    """Plot what happened against what was said, beside the diagonal of true probabilities.
+
+    Parameters
+    ----------
+    curves : mapping of label to DataFrame
+        From `course.scoring.reliability_curve`: columns `said`, `happened`, `n`.
+    title : str
+        The finding that the chart shows.
+    ax : Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        Both axes end where the largest value does.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.0, 3.4))
+    top = 1.05 * max(float(curve[["said", "happened"]].max().max()) for curve in curves.values())
+    ax.plot([0, top], [0, top], color=GREY, ls="--", lw=1, label="as said")
+    for (label, curve), mark in zip(curves.items(), "oD^vPX*" * len(curves), strict=False):
+        ax.plot(curve["said"], curve["happened"], marker=mark, ms=5, label=label)
+    ax.set(
+        title=title, xlabel="probability said", ylabel="share that happened",
+        xlim=(0, top), ylim=(0, top),
+    )  # fmt: skip
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def precision_recall(
+    labels: Any, scores: Mapping[str, Any], *, title: str, ax: Axes | None = None
+) -> Axes:
+    """Plot precision against recall for each score, beside the base rate that chance reaches.
+
+    Parameters
+    ----------
+    labels : array_like of bool, shape (n,)
+        With a positive among them.
+    scores : mapping of label to array_like of float, shape (n,)
+        Higher is more suspicious.
+    title : str
+        The finding that the chart shows.
+    ax : Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.0, 3.4))
+    truth = np.asarray(labels, dtype=bool)
+    for label, score in scores.items():
+        order = np.argsort(-np.asarray(score, dtype=float), kind="stable")
+        hits = np.cumsum(truth[order])
+        # One point for each distinct score: equal scores are flagged together.
+        ranked = np.asarray(score, dtype=float)[order]
+        last = np.append(ranked[1:] != ranked[:-1], True)
+        ax.plot((hits / truth.sum())[last], (hits / np.arange(1, len(hits) + 1))[last], label=label)
+    ax.axhline(truth.mean(), color=GREY, ls="--", lw=1, label="chance")
+    ax.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+

@@ -112,6 +112,46 @@ def _places(kind: str, services: Sequence[str]) -> list[str]:
     return list(services) if kind == SURGE else places_of([kind], services)[0][1]
 
 
+def elsewhere(cases: Sequence[IncidentCase], seed: int) -> list[IncidentCase]:
+    """Move incidents to services of another size, on other machines.
+
+    Traffic, durations and CPU of each service are multiplied by factors of its own: traffic by 0.1
+    to 10, both latencies by 0.2 to 5, CPU by 0.5 to 1.
+
+    Parameters
+    ----------
+    cases : sequence of IncidentCase
+    seed : int
+        Decides the factors.
+
+    Returns
+    -------
+    list of IncidentCase
+        In the same order; kinds and services as they were.
+
+    Examples
+    --------
+    >>> cases = incident_cases(2, 5, services=["cart"], kinds=["cpu_saturation", "surge"])
+    >>> ratio = elsewhere(cases, 1)[0].metrics / cases[0].metrics
+    >>> bool(ratio["latency_p50_ms"].std() < 1e-9), bool(ratio["error_ratio"].dropna().eq(1).all())
+    (True, True)
+    """
+    rng = seeds.stream(seed, seeds.DRAW, len(cases), 8)
+    factors = {}
+    for service in sorted({case.service for case in cases}):
+        traffic, duration = np.exp(rng.uniform(np.log([0.1, 0.2]), np.log([10, 5])))
+        factors[service] = {
+            "request_rate": traffic, "latency_p50_ms": duration, "latency_p99_ms": duration,
+            "cpu_utilization": rng.uniform(0.5, 1),
+        }  # fmt: skip
+    return [
+        replace(case, metrics=case.metrics.assign(
+            **{name: case.metrics[name] * by for name, by in factors[case.service].items()}
+        ))
+        for case in cases
+    ]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Stretch:
     """Some hours of one service, in which a fault may build up.
@@ -140,6 +180,7 @@ def stretches(
     quiet_share: float = 0.3,
     severity: tuple[float, float] = (0.4, 1.0),
     lasts: tuple[int, int] = (30, 90),
+    filled: tuple[float, float] = (0.0, 0.0),
 ) -> list[Stretch]:
     """Draw stretches of single services, each with at most one fault.
 
@@ -157,6 +198,9 @@ def stretches(
     severity : (float, float)
     lasts : (int, int)
         Least and most minutes that a fault lasts; what would go on beyond the stretch ends there.
+    filled : (float, float)
+        Range of the share of memory and of disk that is taken for good, by something else on the
+        same machine: drawn for each stretch and each of the two. The shop's own use fills the rest.
 
     Returns
     -------
@@ -184,9 +228,18 @@ def stretches(
         for scenario, length in zip(drawn, lengths, strict=True)
     ]  # fmt: skip
     others = rng.choice(list(services), n)
+    taken = rng.uniform(*filled, (n, len(_STORES)))
     found = []
-    for scenario, recording, other in zip(scenarios, simulate_many(scenarios), others, strict=True):
+    for scenario, recording, other, share in zip(
+        scenarios, simulate_many(scenarios), others, taken, strict=True
+    ):
         fault = scenario.faults[0] if scenario.faults else None
         service = fault.service if fault else str(other)
-        found.append(Stretch(service, recording.service(service), fault.kind if fault else ""))
+        metrics = recording.service(service).copy()
+        metrics[_STORES] = share + (1 - share) * metrics[_STORES]
+        found.append(Stretch(service, metrics, fault.kind if fault else ""))
     return found
+
+
+#: What fills up.
+_STORES = ["memory_utilization", "disk_utilization"]

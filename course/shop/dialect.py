@@ -153,7 +153,8 @@ WORDS = [
     "written",
     "zone",
 ]
-_NAMES = [
+#: Names of users, unless others are given.
+NAMES = [
     "amara",
     "bela",
     "chidi",
@@ -213,6 +214,7 @@ _FILES = ["orders", "prices", "stock", "carts", "users", "images", "labels", "re
 _UNITS = ("ms", "s", "KiB", "MiB", "%")
 
 Draw = Callable[[np.random.Generator], str]
+_Tokens = tuple[str | tuple[str, str, str], ...]
 
 
 def _hex(rng: np.random.Generator, digits: int) -> str:
@@ -239,25 +241,38 @@ _PARAMETERS: dict[str, Draw] = {
     + (f"-{rng.integers(100)}.log" if rng.random() < 0.5 else ".conf"),
     "quoted": lambda rng: f'"{rng.choice(_REASONS)}"',
     "list": _list,
-    "name": lambda rng: str(rng.choice(_NAMES)),
 }  # fmt: skip
+
+
+#: The parameter that looks like a word.
+_NAME = "name"
 
 
 @dataclass(frozen=True)
 class _Statement:
     """Tokens of a statement: words, and parameters by name with what stands before and after."""
 
-    tokens: tuple[str | tuple[str, str, str], ...]
+    tokens: _Tokens
 
-    def line(self, rng: np.random.Generator) -> str:
-        parts = [
-            token if isinstance(token, str) else f"{token[0]}{_PARAMETERS[token[1]](rng)}{token[2]}"
-            for token in self.tokens
-        ]
+    def line(self, rng: np.random.Generator, names: Sequence[str]) -> str:
+        parts = []
+        for token in self.tokens:
+            if isinstance(token, str):
+                parts.append(token)
+            else:
+                before, kind, after = token
+                value = str(rng.choice(names)) if kind == _NAME else _PARAMETERS[kind](rng)
+                parts.append(f"{before}{value}{after}")
         return " ".join(parts)
 
 
-def unseen_log(seed: int, *, lines: int = 2000, words: Sequence[str] = WORDS) -> pd.DataFrame:
+def unseen_log(
+    seed: int,
+    *,
+    lines: int = 2000,
+    words: Sequence[str] = WORDS,
+    names: Sequence[str] = NAMES,
+) -> pd.DataFrame:
     """Return the log of a few minutes of the shop in statements that the seed invents.
 
     Parameters
@@ -268,6 +283,8 @@ def unseen_log(seed: int, *, lines: int = 2000, words: Sequence[str] = WORDS) ->
         At most so many, drawn from what the shop logged.
     words : sequence of str
         Words that the statements are made of, a hundred or more.
+    names : sequence of str
+        Names of users: parameters that look like words.
 
     Returns
     -------
@@ -277,8 +294,9 @@ def unseen_log(seed: int, *, lines: int = 2000, words: Sequence[str] = WORDS) ->
 
     Notes
     -----
-    Two different statements with as many words differ within the first two words, or in at least
-    half of the words that are not parameters.
+    Two statements with as many tokens differ within the first two words, or in at least two thirds
+    of the later words that are not parameters. A token is a word, or a parameter with what stands
+    before and after it; some parameters hold blanks.
 
     Examples
     --------
@@ -305,7 +323,7 @@ def unseen_log(seed: int, *, lines: int = 2000, words: Sequence[str] = WORDS) ->
         {
             "time": seen["time"].to_numpy(),
             "service": seen["service"].to_numpy(),
-            "message": [statements[number].line(rng) for number in numbers],
+            "message": [statements[number].line(rng, names) for number in numbers],
             "statement": numbers,
         }
     )
@@ -322,47 +340,59 @@ def _rare(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _statements(rng: np.random.Generator, n: int, words: Sequence[str]) -> list[_Statement]:
-    """Draw statements; every third is the sibling of the one before."""
+    """Draw statements: some are siblings or twins of the one before."""
     found: list[_Statement] = []
     openings: set[tuple[str, ...]] = set()
     while len(found) < n:
-        sibling = found[-1].tokens if found and rng.random() < 0.35 else None
-        if sibling is not None and len(found) % 2:
-            # As many words, the same parameters in the same places, the same opening: other words.
-            plain = [p for p, token in enumerate(sibling) if isinstance(token, str) and p > 1]
-            tokens = list(sibling)
-            for place, word in zip(plain, _some(rng, words, len(plain)), strict=True):
-                tokens[place] = word
-            if len(plain) >= 4:
-                found.append(_Statement(tuple(tokens)))
+        before = found[-1].tokens if found else None
+        relation = str(rng.choice(["none", "sibling", "twin"], p=[0.25, 0.6, 0.15]))
+        if before is not None and relation == "sibling":
+            tokens = _sibling(rng, before, words)
+            if tokens is not None:
+                found.append(_Statement(tokens))
                 continue
-        if sibling is not None and isinstance(sibling[1], str):
-            # A twin: one word apart, within the opening.
-            tokens = list(sibling)
-            tokens[1] = _some(rng, words, 1)[0]
+        if before is not None and relation == "twin" and isinstance(before[1], str):
+            # One word apart, within the opening.
+            tokens = (before[0], _some(rng, words, 1)[0], *before[2:])
         else:
             tokens = _tokens(rng, words)
-        opening = tuple(t if isinstance(t, str) else "*" for t in tokens[:2])
-        opening = (str(len(tokens)), *opening)
+        opening = (str(len(tokens)), *(t if isinstance(t, str) else "*" for t in tokens[:2]))
         if opening not in openings:
             openings.add(opening)
-            found.append(_Statement(tuple(tokens)))
+            found.append(_Statement(tokens))
     return found
 
 
-def _tokens(rng: np.random.Generator, words: Sequence[str]) -> list[str | tuple[str, str, str]]:
+def _sibling(
+    rng: np.random.Generator, tokens: _Tokens, words: Sequence[str]
+) -> _Tokens | None:
+    """As many words, the same opening, the same parameters: two thirds of the other words or more
+    are others. None where there are fewer than four of these."""
+    plain = [p for p, token in enumerate(tokens) if isinstance(token, str) and p > 1]
+    if len(plain) < 4:
+        return None
+    changed = rng.permutation(plain)[: int(rng.integers(-(-2 * len(plain) // 3), len(plain) + 1))]
+    new = list(tokens)
+    own = {token for token in tokens if isinstance(token, str)}
+    fresh = [word for word in _some(rng, words, len(words)) if word not in own]
+    for place, word in zip(changed.tolist(), fresh, strict=False):
+        new[place] = word
+    return tuple(new)
+
+
+def _tokens(rng: np.random.Generator, words: Sequence[str]) -> _Tokens:
     plain = _some(rng, words, int(rng.integers(5, 9)))
     tokens: list[str | tuple[str, str, str]] = [*plain]
     if rng.random() < 0.25:
         tokens[0] = (f"{plain[0]}-", "number", "")
-    kinds = list(_PARAMETERS)
+    kinds = [*_PARAMETERS, _NAME, _NAME]
     for _ in range(int(rng.integers(1, 5))):
         kind = str(rng.choice(kinds))
         before, after = (("", ""), (f"{_some(rng, words, 1)[0]}=", ""), ("(", ")"), ("", ","))[
             int(rng.integers(4))
         ]
         tokens.insert(int(rng.integers(2, len(tokens) + 1)), (before, kind, after))
-    return tokens
+    return tuple(tokens)
 
 
 def _some(rng: np.random.Generator, words: Sequence[str], n: int) -> list[str]:
