@@ -283,5 +283,3 @@ def precision_recall(
     ax.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
-
-

@@ -363,11 +363,11 @@ def _statements(rng: np.random.Generator, n: int, words: Sequence[str]) -> list[
     return found
 
 
-def _sibling(
-    rng: np.random.Generator, tokens: _Tokens, words: Sequence[str]
-) -> _Tokens | None:
-    """As many words, the same opening, the same parameters: two thirds of the other words or more
-    are others. None where there are fewer than four of these."""
+def _sibling(rng: np.random.Generator, tokens: _Tokens, words: Sequence[str]) -> _Tokens | None:
+    """Draw a statement with the same opening and the same parameters, as long, but of other words.
+
+    At least two thirds of the later words are others; None where there are fewer than four.
+    """
     plain = [p for p, token in enumerate(tokens) if isinstance(token, str) and p > 1]
     if len(plain) < 4:
         return None

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from course.shop.cases import incident_cases, stretches
+from course.shop import dialect
+from course.shop.cases import elsewhere, incident_cases, stretches
 from course.shop.dialect import unseen_log
 from course.shop.weeks import service_weeks, under_way
 
@@ -95,3 +96,56 @@ def test_counts_are_whole_and_values_finite() -> None:
     found = stretches(4, 9, services=SERVICES, kinds=["memory_leak"])
     shares = [float(np.isfinite(s.metrics.to_numpy()).mean()) for s in found]
     assert min(shares) > 0.95
+
+
+def test_elsewhere_scales_sizes_by_service_and_leaves_the_rest() -> None:
+    cases = incident_cases(12, 3, services=SERVICES, kinds=KINDS)
+    moved = elsewhere(cases, 4)
+    factors: dict[str, set[float]] = {}
+    for old, new in zip(cases, moved, strict=True):
+        assert (old.kind, old.service) == (new.kind, new.service)
+        ratio = (new.metrics / old.metrics)[["request_rate", "latency_p99_ms"]].mean()
+        factors.setdefault(new.service, set()).add(tuple(ratio.round(6)))
+        for kept in ("error_ratio", "memory_utilization", "disk_utilization"):
+            assert new.metrics[kept].equals(old.metrics[kept])
+        assert (new.metrics["cpu_utilization"] <= old.metrics["cpu_utilization"] + 1e-12).all()
+    assert all(len(found) == 1 for found in factors.values())
+    assert not elsewhere(cases, 5)[0].metrics.equals(moved[0].metrics)
+
+
+def test_what_is_taken_for_good_leaves_the_minutes_to_full() -> None:
+    drawn = {"services": SERVICES, "kinds": ["memory_leak"], "quiet_share": 0.0}
+    empty, filled = stretches(4, 6, **drawn), stretches(4, 6, filled=(0.5, 0.8), **drawn)
+    for old, new in zip(empty, filled, strict=True):
+        before, after = (one.metrics["memory_utilization"] for one in (old, new))
+        assert after.min() >= 0.5
+        np.testing.assert_allclose(
+            after.diff() / (1 - after), before.diff() / (1 - before), atol=1e-9
+        )
+
+
+def test_siblings_differ_in_two_thirds_of_their_later_words() -> None:
+    rng = np.random.default_rng(8)
+    statements = [one.tokens for one in dialect._statements(rng, 200, dialect.WORDS)]
+    siblings = 0
+    for number, one in enumerate(statements):
+        for other in statements[:number]:
+            if len(one) != len(other) or one[:2] != other[:2]:
+                continue
+            siblings += 1
+            plain = [p for p, token in enumerate(one) if p > 1 and isinstance(token, str)]
+            same = sum(one[p] == other[p] for p in plain)
+            assert len(plain) >= 4
+            assert same <= len(plain) / 3
+    assert siblings > 50
+
+
+def test_words_and_names_of_a_log_can_be_chosen() -> None:
+    words = [f"w{'abcdefghij'[n % 10] * (1 + n // 10)}" for n in range(120)]
+    log = unseen_log(5, lines=600, words=words, names=["zzyx", "qqua"])
+    first = {line.split("-")[0].split()[0] for line in log["message"]}
+    assert first <= set(words)
+    assert log["message"].str.contains("zzyx").any()
+    usual = unseen_log(5, lines=600)
+    assert not usual["message"].str.contains("zzyx").any()
+    assert usual["statement"].equals(log["statement"])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import f1_score
+from sklearn.metrics import adjusted_rand_score, f1_score
 
-from course import scoring, shop
+from course import scoring
 from course.lessons.checking import (
     Case,
     CheckFunction,
@@ -42,7 +42,11 @@ def _two_parts(first: list[Case], second: list[Case], both: str) -> list[Case]:
         replace(case, weight=5 / len(part)) for part in (first, second) for case in part
     ]  # fmt: skip
     together = float(np.prod(shares))
-    message = "" if together == 1 else f"{shares[0]:.0%} of the first part and {shares[1]:.0%} of the second"
+    message = (
+        ""
+        if together == 1
+        else f"{shares[0]:.0%} of the first part and {shares[1]:.0%} of the second"
+    )
     return [*cases, Case(both, together, message, 5.0)]
 
 
@@ -148,7 +152,7 @@ def _folds(student: Student, name: str, rng: np.random.Generator) -> Case:
 def _whole(values: Any) -> bool:
     """Whether these are whole numbers in a flat array or list."""
     if isinstance(values, np.ndarray):
-        return values.ndim == 1 and values.dtype.kind in "iu" or values.size == 0
+        return (values.ndim == 1 and values.dtype.kind in "iu") or values.size == 0
     return isinstance(values, list) and all(type(value) is int for value in values)
 
 
@@ -168,7 +172,9 @@ def _time_folds(
 
 # ---------------------------------------------------------------- exercise 2
 
-_SYLLABLES = [c + v for c in "bcdfghjklmnprstvz" for v in ("a", "e", "i", "o", "an", "er", "il", "or")]
+_SYLLABLES = [
+    c + v for c in "bcdfghjklmnprstvz" for v in ("a", "e", "i", "o", "an", "er", "il", "or")
+]
 _PARSED = (0.80, 0.95)
 
 
@@ -367,11 +373,11 @@ def check_breach_risk(student: Student, hidden: Hidden) -> list[Case]:
     ranks = Case("ranks", ramp(reached, foot, top), message, 4.0, reached, foot, top)
     ranks = given(ranks, right, "the labels are")
     hits, said = truth[known] == 1, rated[known]
-    error = scoring.expected_calibration_error(hits, said)
+    ece = scoring.expected_calibration_error(hits, said)
     skill = 1 - scoring.brier_score(hits, said) / (hits.mean() * (1 - hits.mean()))
-    calibrated = min(ramp(error, *_ECE), ramp(skill, *_SKILL))
-    message = "" if calibrated == 1 else f"ECE {error:.3f}, Brier skill {skill:.2f}"
-    calibration = Case("calibration", calibrated, message, 4.0, error, *_ECE)
+    calibrated = min(ramp(ece, *_ECE), ramp(skill, *_SKILL))
+    message = "" if calibrated == 1 else f"ECE {ece:.3f}, Brier skill {skill:.2f}"
+    calibration = Case("calibration", calibrated, message, 4.0, ece, *_ECE)
     ratios = {
         miss: scoring.cost(
             hits, said >= scoring.threshold_from_costs(1, miss), false_alarm=1, miss=miss
@@ -423,7 +429,7 @@ def _breach_labels(errors: np.ndarray, horizon: int = 15) -> np.ndarray:
         last = last[~np.isnan(last)]
         breach[minute] = len(last) > 0 and last.mean() > 0.02
     labels = np.full(len(errors), np.nan)
-    for minute in np.flatnonzero(~breach):
+    for minute in np.flatnonzero(~breach).tolist():
         ahead = breach[minute + 1 : minute + 1 + horizon]
         if ahead.any() or len(ahead) == horizon:
             labels[minute] = float(ahead.any())
@@ -457,8 +463,8 @@ def _risks(
     cut = [frames[place].iloc[: int(rng.integers(60, 190))] for place in some]
     early = student.call("risk", model, cut, timeout=30)
     _probable(early, cut)
-    for place, part in zip(some, early, strict=True):
-        if not np.allclose(part, found[place].iloc[: len(part)], rtol=0, atol=1e-6):
+    for number, part in zip(some, early, strict=True):
+        if not np.allclose(part, found[number].iloc[: len(part)], rtol=0, atol=1e-6):
             raise StudentError("the risk of a minute changes when later minutes are cut off, "
                                "or when it is asked among other frames")  # fmt: skip
     return np.concatenate(found)
@@ -552,7 +558,7 @@ def _grouped(student: Student, cases: list[IncidentCase]) -> float:
         raise StudentError("cluster_incidents must return a list, a group a window")
     if not all(type(group) is int for group in found):
         raise StudentError("cluster_incidents must return int as groups")
-    return scoring.adjusted_rand([case.kind for case in cases], found)
+    return float(adjusted_rand_score([case.kind for case in cases], found))
 
 
 def _profiled(student: Student, name: str, rng: np.random.Generator, number: int) -> Case:
@@ -699,9 +705,7 @@ def _slot_rivals(weeks: ServiceWeeks) -> dict[str, float]:
         (raw.assign(service=pd.Categorical(names).codes), {"categorical_features": ["service"]}),
     ):
         trees = _trees(**options, **extra).fit(table[early], truth[early])
-        reached.append(
-            scoring.average_precision(hits, trees.predict_proba(table[~early])[:, 1])
-        )
+        reached.append(scoring.average_precision(hits, trees.predict_proba(table[~early])[:, 1]))
     usual = raw[early].groupby(level=0).agg(["mean", "std"]).reindex(names)
     mean, spread = (usual.xs(part, axis=1, level=1).to_numpy() for part in ("mean", "std"))
     largest = ((raw.to_numpy() - mean) / (spread + 1e-9)).max(axis=1)
@@ -749,7 +753,7 @@ def _honest(
     sixth = np.asarray(times >= times.max() + pd.Timedelta("10min") - pd.Timedelta("7D"))
     promised = card.get("pr_auc")
     name = "what the card promises"
-    if type(promised) not in (int, float):
+    if promised is None or type(promised) not in (int, float):
         return Case(name, 0.0, "pr_auc must be a number")
     begun = incidents[incidents["start"] <= times[~sixth].max()].reset_index(drop=True)
     model = student.keep("train", slots[~sixth], begun, timeout=40)

@@ -435,19 +435,25 @@ print(table.round(2).to_string())
 # How is yours: your masks, your settings of `mine`, what you like. It has the messages only, no truth.
 #
 # **Right** means: `mine` agrees with the rules at every line. For `parse`, the mean of GA and FGA is high on logs
-# that `unseen_log` makes from other seeds **and other words**: don't build on its vocabulary. Two things hold in
-# every such log: parameters that are names never stand among the first two words of a line, and two statements of equal
-# length with the same opening differ in at least half of their later words that are not parameters. Lines of one opening that
-# differ in their second word come from different statements. The kinds of parameters are those that you can see in logs
-# of your own seeds; they may stand after `word=`, in parentheses or before a comma.
+# that `unseen_log` makes from other seeds, **with other words and other names**: don't build on its vocabulary. This holds
+# in every such log:
+#
+# - The kinds of parameters are those that you see in logs of your own seeds. They may stand after `word=`, in
+#   parentheses or before a comma; a number with a unit, a list and a quoted reason may hold blanks.
+# - The first two words are no names. The first may end in a number (`batch-17`).
+# - Lines that differ in their second word come from different statements.
+# - Two statements with the same opening and as many words and parameters differ in at least two thirds of their later
+#   words that are not parameters. What a parameter is glued to (`zone=`, the parentheses) may be the same in both, so it
+#   makes them look more alike than they are.
 #
 # **Example:** the table above: `mine` gives the groups 0, 0, 1, 1, 2 and the templates
 # `user <*> left early` (twice), `user <*> was <*>` (twice) and `17 users left`.
 #
-# **Scored:** 7 points for `mine` on six unseen lists, one of which has 1,500 lines; 8 for `parse` on four unseen logs of 1,500 lines, points
-# rising from a mean of GA and FGA of 0.75 to 0.93, **times the share of the lists that `mine` gets right**. Masks
-# alone reach about 0.7, `drain3` with good masks about 0.5, `mine` with good masks and 0.5 about 0.93 and with the right setting 0.99. 5 s
-# a call. Packages for log parsing are for your work, not for this exercise: they follow other rules.
+# **Scored:** 7 points for `mine` on six unseen lists of 60 to 1,500 lines, with a `prefix` from 0 to 3; 8 for `parse` on four unseen
+# logs of 1,500 lines. These rise from a mean of GA and FGA of 0.80 to 0.95 and count **times the share of the lists that `mine` gets
+# right**. On average over many logs good masks alone reach 0.4, the first three words and the length 0.6, `drain3` at its own settings with good masks
+# 0.35, `mine` with good masks 0.65 at its default similarity and 0.99 at the right one. 5 s a call. Packages for log parsing are for your
+# work, not for this exercise: `mine` follows other rules than they do.
 
 
 # %% nbgrader={"grade": false, "grade_id": "templates", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -601,7 +607,8 @@ print(sweep.round(2).T.to_string())
 # incidents and their causes this is textbook **classification**: a window of telemetry in, a kind out.
 #
 # The hard part is not the classifier. It is that the next incident strikes a service for which you have no examples:
-# incidents are rare, services are many. So a feature must not say *where* it happens. `latency = 40 ms` is
+# incidents are rare, services are many, and the one that was bought last month has other traffic and runs on other machines. So a
+# feature must not say *where* it happens. `latency = 40 ms` is
 # normal for search and a catastrophe for a cache, and a model that is given it learns to recognise the service.
 # `latency is 2.1 times what it was an hour ago` means the same everywhere.
 
@@ -621,7 +628,7 @@ print(f"{len(cases)} incidents at {len(KNOWN)} services to learn from, ", end=""
 print(f"{len(strange)} at {len(STRANGERS)} others; a window is {len(cases[0].metrics)} minutes")
 
 # %% [markdown]
-# Each window ends 20 to 35 minutes after the fault began; before that the service was well. "surge" is a burst of customers
+# The strangers are not of this shop: `elsewhere` multiplies traffic, durations and CPU of each by factors of its own. Each window ends 20 to 35 minutes after the fault began; before that the service was well. "surge" is a burst of customers
 # and no fault at all: the kind that must *not* open a runbook. The next chart shows two of the metrics, at the
 # end of the window and as the change from its first half.
 
@@ -701,9 +708,10 @@ print(
 #
 # **Example:** `classify(fit_classifier(windows, kinds), windows[:2])` is a list of two names of kinds.
 #
-# **Scored:** macro-F1 on 210 unseen incidents at `STRANGERS`, after learning from 280 unseen ones at `KNOWN`, of
-# the seven kinds in `KINDS`, with severities from 0.25 to 0.8. Points rise from 0.68, what a forest on levels reaches at best,
-# to 0.85. Features as described reach more than 0.9. If the answers change with the company that a window is asked in, there are no points. 20 s a call.
+# **Scored:** macro-F1 on 210 unseen incidents at `STRANGERS`, moved by `elsewhere` with other factors, after learning from 280 unseen
+# ones at `KNOWN`, of the seven kinds in `KINDS`, with severities from 0.25 to 0.8. Points rise from 0.77 to 0.86. A forest on levels
+# reaches 0.5 to 0.6, one on the mean and spread of whole windows 0.75, features as described more than 0.9. If the answers change with the
+# company that a window is asked in, there are no points. 20 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "incident-kind", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -782,8 +790,8 @@ assert classify(_check_model, _check_windows[:3]) == _check_found[:3], (
 )
 _check_truth = [_check_c.kind for _check_c in strange]
 _check_f1 = f1_score(_check_truth, _check_found, average="macro")
-print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need 0.85 on the hidden ones")
-assert _check_f1 > 0.72, f"{_check_f1:.2f} is hardly better than a forest on levels"
+print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need 0.86 on the hidden ones")
+assert _check_f1 > 0.8, f"{_check_f1:.2f} is hardly better than a forest on levels"
 print("exercise 3: the visible check passes")
 
 # %% [markdown]
@@ -820,11 +828,12 @@ plt.show()
 #   is broken looks excellent and tells nobody anything.
 # - At the end of a recording the future is unknown. A minute whose 15 minutes are not all recorded, and that has no
 #   breach in the part that is, has **no label**.
-# - Breaches of sudden faults are **reported apart**: they are in the probability (they happen), but a ranking can't be blamed for them.
+# - Sudden faults are **reported apart**: they are in the probability (they happen), but a ranking is judged where
+#   something can be known, on the stretches that are quiet or have a slow fault.
 #
 # ### Precision where positives are rare
 #
-# A breach is near in about 2 % of the minutes. The **base rate** changes what a number means. Take a model that
+# Minutes before a breach are rare. The **base rate** changes what a number means. Take a model that
 # finds 90 % of the positives and raises a false alarm in 5 % of the negatives:
 
 # %%
@@ -909,11 +918,14 @@ print(f"base rate {y_future.mean():.3f}")
 #
 # $$\text{minutes to full} = \frac{1 - u_t}{\max\left((u_t - u_{t-w})/w,\ \varepsilon\right)}$$
 #
-# It means the same for a disk and for memory, and at every service. Several $w$ (5, 10, 20) let the model weigh
+# It means the same for a disk and for memory, and at every service. In these stretches a part of each disk and each memory, up to
+# four fifths, is taken for good by something else on the machine (`filled` in `SIZE`), as it is at work: a disk at 90 % that has been there for a
+# year is no danger, one at 40 % that was at 10 % a moment ago is. The level has lost its meaning, the division has not. (Its inverse, the share of what is
+# left that goes each minute, needs no cap where nothing moves.) Several $w$ (5, 10, 20) let the model weigh
 # quick against steady. Add what tells that trouble has begun: errors, latency against its recent median. Then
-# **gradient boosting** (`HistGradientBoostingClassifier`, log loss) on a dozen such features gives good ranks and, kept small
+# **gradient boosting** (`HistGradientBoostingClassifier`, log loss) on these few features gives good ranks and, kept small
 # (few leaves, a low learning rate), probabilities near the truth. The trap of boosting here: minutes of one stretch resemble each other, so thousands of rows are only
-# some dozens of events. Small trees, `min_samples_leaf` of 40 and more.
+# some dozens of events. Small trees, `min_samples_leaf` of 40 and more. More features are not better: each level among them is a way to learn the service.
 #
 # ### Exercise 4 · Predict a breach (15 points)
 #
@@ -931,15 +943,17 @@ print(f"base rate {y_future.mean():.3f}")
 # **Example:** for an error ratio of 0 but for 0.2 in the last of 30 minutes (5-minute mean 0.04), the labels are 0 in the first
 # 14 minutes, 1 in the next 15, and `NaN` in the last.
 #
-# **Scored:** 4 points for the labels on six unseen series. 6 for the PR-AUC of the risk on 140 unseen stretches of
-# services in `LATER` after learning from 120 of `EARLIER`, kinds and severities as in `SIZE`, over the minutes that have a label, without the
-# positives of sudden kinds. They rise from the better of two rivals on the same data, the highest utilisation of CPU, memory, disk
-# and pool, and boosted trees on raw metrics (about 0.68), to two thirds of the way to the reference (about 0.82).
-# 3 for calibration over all minutes with a label: ECE (ten bins of equal number) from 0.03 down to 0.02 and Brier skill
-# from 0.15 up to 0.3, the worse of the two; 2 for the mean cost when every minute with a probability of at least $p^*$ is acted on, at $m = 10\,c$ and
-# $m = 30\,c$: from the cheapest of never acting, always acting and
-# acting above the best fixed utilisation, down to 0.85 times that. Calibration and cost count times the share of the points of the PR-AUC.
-# If `risk` changes when later minutes are cut off, there are none for the three. 30 s a call.
+# **Scored:** 3 points for the labels on six unseen series; the rest counts times their share.
+#
+# - 4 for **ranks**: the PR-AUC on 160 unseen stretches at `LATER`, after learning from 120 at `EARLIER`, drawn with `SIZE`, over the minutes
+#   with a label of stretches without a sudden fault. They rise from the better of two rivals on the same data (the highest utilisation of CPU, memory, disk and pool; boosted trees
+#   on raw metrics; about 0.5) to eight tenths of the way from there to the bare division over ten minutes (about 0.7).
+# - 4 for **calibration** over all minutes with a label: ECE (ten bins of equal number) from 0.05 down to 0.025 and Brier skill from 0.10 up to 0.18, the worse of
+#   the two. Small trees reach 0.015 and 0.22.
+# - 4 for the mean **cost** when every minute with a probability of at least $p^*$ is acted on, at $m = 5\,c$ and $m = 10\,c$, the worse of the two: from the cheapest of
+#   never acting, always acting and acting above the best fixed utilisation, down to 0.85 times that.
+#
+# Calibration and cost count times the share of the points for ranks. If `risk` changes when later minutes are cut off, or in other company, there are no points for the three. 30 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "breach-risk", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1080,7 +1094,7 @@ _check_ece = scoring.expected_calibration_error(
 print(
     f"PR-AUC {_check_pr:.2f} (base rate {np.mean(_check_truth[_check_ranked]):.3f}), ECE {_check_ece:.3f}"
 )
-assert _check_pr > 0.7, f"a PR-AUC of {_check_pr:.2f} is what a line on the utilisation reaches"
+assert _check_pr > 0.65, f"a PR-AUC of {_check_pr:.2f} is less than the bare division reaches"
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1184,8 +1198,9 @@ plt.show()
 #
 # **Write** `cluster_incidents(windows)` and `matrix_profile(values, m)`.
 #
-# `cluster_incidents` gets a list of 60 to 120 DataFrames as in exercise 3 (90 minutes each, a fault in the last 20 to 35), of unknown kinds at unknown services,
-# and returns a list of int, a group a window. There are from three to five kinds among them; their number is not given.
+# `cluster_incidents` gets a list of 60 to 120 DataFrames as in exercise 3 (90 minutes each, a fault in the last 20 to 35, severity 0.5 to 1, services moved by `elsewhere`), of unknown kinds at unknown services,
+# and returns a list of int, a group a window. There are from three to five kinds of fault among them, as many windows of each; their number is not given. The kinds are some
+# of CPU saturation, memory leak, network delay, network loss and pool exhaustion.
 #
 # `matrix_profile` gets a 1-D float array and a window length `m` of at least 4 and returns two arrays of length `len(values) - m + 1`: the distances to the
 # nearest window that does not overlap (float), and its position (int). A window that holds `NaN` or whose standard deviation is below 1e-9 has
@@ -1196,8 +1211,9 @@ plt.show()
 # **Example:** `matrix_profile(np.array([0, 1, 0, -1] * 5, float), 4)` has distances of 0 everywhere, and the neighbour of window 0 is 4, 8, 12 or 16. A series
 # of seven values has no two windows of four that do not overlap: `NaN` and -1 everywhere.
 #
-# **Scored:** 8 points for the mean ARI over four unseen sets, from 0.55 to 0.7: plain z-scores in k-means reach about 0.5, directions about 0.75, raw windows 0.
-# 7 for the matrix profile on six unseen series of up to 2,500 samples, in which each value must be right. 15 s a call.
+# **Scored:** 5 points for the mean ARI over six unseen sets, from 0.60 to 0.72: raw windows and plain z-scores in k-means reach 0, the number of the metric with the largest z-score 0.5, clipped
+# z-scores 0.64, directions as above with the least spread of each metric chosen with care 0.8. 5 for the matrix profile on six unseen series of up to 2,500 samples, in which each value must be right; and 5 for the two
+# together, the product of both shares. 15 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "patterns", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1301,7 +1317,7 @@ assert _check_neighbour[150] == 250 and _check_distance[150] < 1e-4, (
 _check_groups = cluster_incidents([_check_c.metrics for _check_c in unnamed])
 assert len(_check_groups) == len(unnamed), "a group a window"
 _check_ari = adjusted_rand_score(kind_names, _check_groups)
-print(f"{len(set(_check_groups))} groups, ARI {_check_ari:.2f}; full points need a mean of 0.7")
+print(f"{len(set(_check_groups))} groups, ARI {_check_ari:.2f}; full points need a mean of 0.72")
 assert _check_ari > 0.5, f"an ARI of {_check_ari:.2f} is what plain z-scores reach"
 print("exercise 5: the visible check passes")
 
@@ -1356,9 +1372,9 @@ learned_until = START + pd.Timedelta("42D")
 early = np.asarray(slot_times < learned_until)
 drawn = np.random.default_rng(0).random(len(positive)) < 0.2
 results = {}
-for name, train, test in [("random fifth", ~drawn, drawn), ("next two weeks", early, ~early)]:
+for name, learned, test in [("random fifth", ~drawn, drawn), ("next two weeks", early, ~early)]:
     trees = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.1, max_leaf_nodes=63)
-    trees.fit(weeks.slots[train], positive[train])
+    trees.fit(weeks.slots[learned], positive[learned])
     said = trees.predict_proba(weeks.slots[test])[:, 1]
     results[name] = {
         "accuracy": np.mean((said > 0.5) == positive[test]),
@@ -1404,7 +1420,7 @@ print(pd.DataFrame(results).round(3).to_string())
 # | `rows` | number of slots (int) |
 # | `base_rate` | share of slots of the **sixth week** with an incident under way |
 # | `trivial_pr_auc` | average precision in the sixth week of the trivial score, the slot's `error_ratio` |
-# | `pr_auc` | average precision in the sixth week of a pipeline made in the same way from **the first five weeks**; its first day, which has no day before it unless you ask for one, counts as well |
+# | `pr_auc` | average precision in the sixth week of the pipeline that `train` makes of **the first five weeks** (slots, and incidents that begin in them), asked for all six weeks at once |
 # | `threshold` | probability from which to page, if a false page in a slot costs 1 and a missed slot of an incident costs 10 |
 # | `limits` | list of at least two sentences (str, 20 characters or more): where it must not be trusted |
 #
@@ -1415,11 +1431,16 @@ print(pd.DataFrame(results).round(3).to_string())
 #
 # **Example:** `model_card(model, slots, incidents)["rows"]` is 48384 for eight services and six weeks of ten-minute slots.
 #
-# **Scored:** on eight unseen weeks of the services in `TEAM`, of the kinds in `CAUSES`, made as in section 6. 11 points for the PR-AUC on the last two weeks: from the best of three rivals on the same data (boosted trees on raw slots, the
-# same with the service as a feature, the largest z-score; about 0.7) to two thirds of the way to the reference (about 0.84). 4 for the mean cost of
-# paging from the card's threshold on, on the same weeks: from the cheapest of never, always and the best line on `error_ratio` to 0.75 times that. 6 for the card: facts and the two rates exact to 1e-6, and `pr_auc` within 0.15
-# of the PR-AUC measured on the two weeks (a card that tests on what it has learned says 0.98). 4 for saving: in a fresh kernel the loaded model gives the same
-# probabilities, and the card is the same. The last three count times the share of the points of the PR-AUC. If probabilities change when later slots are cut off, there are no points. 40 s a call; train in
+# **Scored:** on eight unseen weeks of the services in `TEAM`, of the kinds in `CAUSES`, drawn as in section 6; `train` gets the first six.
+#
+# - 11 points for the PR-AUC on the last two weeks, from the best of three rivals on the same data (boosted trees on raw slots, the
+#   same with the service as a feature, the largest z-score) to four tenths of the way from there to 1.
+# - 4 for the mean cost of paging from the card's threshold on, in the same two weeks: from the cheapest of never, always and the best line on `error_ratio` down to 0.75 times that.
+# - 6 for the facts of the card: the first five rows of the table (rates exact to 1e-6) and `limits`, a sixth each.
+# - 4 for saving: in a fresh kernel the loaded model gives the same probabilities, and the card is the same.
+#
+# The last three count times the share of the points of the first. **If the card's `pr_auc` is not true to 0.02, everything counts half**: the check trains your pipeline on the first
+# five weeks and looks, so `train` must give nearly the same each time (fix `random_state`). If probabilities change when later slots are cut off, there are no points. 40 s a call; train in
 # less than 20 s.
 #
 # Hints: divide by the load, take the median of the last hours as the usual, give steps as well as levels, and means over three slots; let a

@@ -224,9 +224,7 @@ _LEVELS = _FOREST.format(
 _MEAN_AND_STD = _FOREST.format(
     table=f"{_STACK}\n        return np.hstack([v.mean(axis=1), v.std(axis=1)])", model=_TREES
 )
-_RAW_WINDOWS = _FOREST.format(
-    table=f"{_STACK}\n        return v.reshape(len(v), -1)", model=_TREES
-)
+_RAW_WINDOWS = _FOREST.format(table=f"{_STACK}\n        return v.reshape(len(v), -1)", model=_TREES)
 _BY_CLOCK = _FOREST.format(
     table="return np.array([[len(w), w.index[0].hour, w.index[0].day_of_week, w.isna().sum().sum()] "
     "for w in windows])",
@@ -260,17 +258,14 @@ def fit_classifier(windows, kinds):
 def classify(model, windows):
     return [str(kind) for kind in model[1].predict(model[0](windows))]
 """
-_LOG_RATIOS = (
-    """
+_LOG_RATIOS = """
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-"""
-    + _FOREST.format(
-        table=f"{_STACK}\n        return np.log((v[:, -15:].mean(axis=1) + 1e-3) / "
-        "(v[:, :45].mean(axis=1) + 1e-3))",
-        model="make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))",
-    )
+""" + _FOREST.format(
+    table=f"{_STACK}\n        return np.log((v[:, -15:].mean(axis=1) + 1e-3) / "
+    "(v[:, :45].mean(axis=1) + 1e-3))",
+    model="make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))",
 )
 
 _INCIDENT_KIND = [
@@ -382,16 +377,14 @@ def cluster_incidents(windows):
 
 {_PROFILE}
 """
-_RAW_GROUPS = _GROUPS.format(
-    vectors="x = StandardScaler().fit_transform(v.reshape(len(v), -1))"
-)
+_RAW_GROUPS = _GROUPS.format(vectors="x = StandardScaler().fit_transform(v.reshape(len(v), -1))")
 _Z_GROUPS = _GROUPS.format(
     vectors="x = (v[:, -15:].mean(axis=1) - v[:, :45].mean(axis=1)) / (v[:, :45].std(axis=1) + 1e-3)"
 )
 _DIFFERENCE_GROUPS = _GROUPS.format(
     vectors="x = StandardScaler().fit_transform(v[:, -15:].mean(axis=1) - v[:, :45].mean(axis=1))"
 )
-_ONE_GROUP = f"""
+_ONE_GROUP = """
 def cluster_incidents(windows):
     return [0] * len(windows)
 
