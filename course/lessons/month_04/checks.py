@@ -758,7 +758,7 @@ def _honest(
     begun = incidents[incidents["start"] <= times[~sixth].max()].reset_index(drop=True)
     model = student.keep("train", slots[~sixth], begun, timeout=40)
     measured = scoring.average_precision(truth[sixth], _said(student, model, slots)[sixth])
-    right = abs(promised - measured) <= 0.02
+    right = abs(promised - measured) <= 0.005
     message = f"pr_auc is {promised:.2f}, in the sixth week it is {measured:.2f}"
     return Case(name, float(right), "" if right else message)
 
@@ -779,8 +779,8 @@ def _saved(student: Student, model: Handle, card: dict[str, Any], live: pd.DataF
         before = _said(student, model, some)
         student.call("save", model, card, "kept/model", timeout=40)
         student.kill()
-        after = _said(student, student.keep("load", "kept/model", timeout=40), some)
         again = student.call("read_card", "kept/model", timeout=40)
+        after = _said(student, student.keep("load", "kept/model", timeout=40), some)
     except StudentError as error:
         return Case("saved and loaded", 0.0, str(error), 4.0)
     if not np.allclose(before, after, rtol=0, atol=1e-9):

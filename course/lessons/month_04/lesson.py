@@ -14,11 +14,11 @@
 # # Month 4 · Machine learning in observability
 #
 # **04:31, Sunday.** Your phone rings: *search is down*. Its disk is full, writes fail. That should have been
-# impossible: since Thursday a model predicts exactly this. In the review it had been right for 97 of 100 minutes,
+# impossible: since Thursday a model predicts exactly this. In the review it had been right for 94 of 100 minutes,
 # and everybody had nodded. You open its dashboard. It was silent all night.
 #
-# The 97 % were true and worth nothing. A breach is near in about one minute of forty, so a model that
-# never says anything is right for more than 97 of 100. The disk itself had told the story from the first
+# The 94 % were true and worth nothing. In the review's data a breach was near in about one minute of eighteen, so a
+# model that never says anything is right for 94 of 100. The disk itself had told the story from the first
 # minutes on: whoever divides what is left by how fast it shrinks knows when it will be full.
 #
 # The next cell replays the night.
@@ -414,7 +414,7 @@ table = pd.DataFrame(
 ).T
 ax = table[["GA", "FGA"]].plot.barh(figsize=(8, 2.8), color=[plots.BLUE, plots.ORANGE], width=0.7)
 ax.set(
-    title="Every text a group, no digits, or a library untouched: none will do",
+    title="None of these will do",
     xlabel="share right", xlim=(0, 1),
 )  # fmt: skip
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -532,7 +532,7 @@ def parse(messages: list[str]) -> list[int]:
     for message in messages:
         words = pattern.sub("<*>", message).split()
         # What a parameter is glued to is no help either: `zone=<*>`, `(<*>)`.
-        later = ["<*>" if "<*>" in word else word for word in words[2:]]
+        later = ["<*>" if re.search(r"<\*>|\d", word) else word for word in words[2:]]
         masked.append(" ".join([*words[:2], *later]))
     return mine(masked, prefix=2, similarity=0.65)["group"].tolist()
     ### END SOLUTION
@@ -577,7 +577,7 @@ print("exercise 2: the visible check passes")
 
 # %% [markdown]
 # Where does a parser go wrong? The next cell draws the similarity threshold against both measures, on a log
-# masked by a single mask that knows digits and quotes only: words that hold a digit, and quoted text.
+# masked by a single expression that knows too little: words that hold a digit, and quoted text.
 
 # %%
 import re
@@ -590,14 +590,15 @@ for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
 sweep = pd.DataFrame(sweep, ["GA (lines)", "FGA (statements)"]).T
 ax = sweep.plot(figsize=(7, 2.8), marker="o", ms=4)
 ax.set(
-    title="Too low merges statements, too high splits them at every name",
+    title="Too low merges statements, too high splits them at every parameter",
     xlabel="similarity", ylabel="share right", ylim=(0, 1.03),
 )  # fmt: skip
 plt.show()
 print(sweep.round(2).T.to_string())
 
 # %% [markdown]
-# There is a plateau between merging and splitting; a parser that works lies on it with a margin. At work you take
+# By lines 0.6 and 0.7 are best, by statements 0.5, and neither reaches what good masks reach: what the masks leave, the lists here and
+# units after a blank, no threshold can mend. With good masks the curve has a plateau; a parser that works lies on it with a margin. At work you take
 # `drain3` (in the maintained fork `drain3-improved`) with masks of your own, which also saves its state, so that a
 # template keeps its number after a restart. Check its settings as you did here: with lines whose statement you know.
 #
@@ -621,8 +622,8 @@ KINDS = [
 ]  # fmt: skip
 KNOWN = ["checkout", "payment", "account", "inventory"]
 STRANGERS = ["storefront", "search", "catalog", "recommendation", "cart", "pricing", "shipping"]
-cases = incident_cases(280, 21, services=KNOWN, kinds=KINDS, severity=(0.25, 0.8))
-strange = incident_cases(140, 22, services=STRANGERS, kinds=KINDS, severity=(0.25, 0.8))
+cases = incident_cases(210, 21, services=KNOWN, kinds=KINDS, severity=(0.25, 0.8))
+strange = incident_cases(105, 22, services=STRANGERS, kinds=KINDS, severity=(0.25, 0.8))
 strange = elsewhere(strange, 23)
 print(f"{len(cases)} incidents at {len(KNOWN)} services to learn from, ", end="")
 print(f"{len(strange)} at {len(STRANGERS)} others; a window is {len(cases[0].metrics)} minutes")
@@ -651,12 +652,15 @@ axes[1].set(
     title="Changes tell the kind", xlabel="p50: times as long as before",
     ylabel="CPU: times as much", xscale="log", yscale="log",
 )  # fmt: skip
+axes[1].set_yticks([1, 2, 4], ["1", "2", "4"])
+axes[1].set_xticks([1, 3, 10, 30], ["1", "3", "10", "30"])
+axes[1].minorticks_off()
 axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In the first chart known and strange services (circles and triangles) hardly overlap. In the second they lie on top of each
-# other, and the kinds come apart. Four families of features carry most of what there is to know about a window:
+# In the first chart no kind has a place of its own: the service decides where a point lies, and the strangers (triangles) lie
+# where they like. In the second the kinds come apart, and known and strange services lie together. Four families of features carry most of what there is to know about a window:
 # **how much** a metric changed (the mean of the end against the median before, on a logarithmic scale where the
 # metric is a size), the change **per request** (CPU and pool divided by the load: a surge explains its
 # CPU, a runaway process does not), **how unsteady** it has become (a neighbour comes and goes, a delay
@@ -682,8 +686,8 @@ def level_table(windows: list[pd.DataFrame]) -> np.ndarray:
 
 levels = level_table([case.metrics for case in cases])
 truth_known = np.array([case.kind for case in cases])
-forest = RandomForestClassifier(150, random_state=0).fit(levels[:210], truth_known[:210])
-at_home = f1_score(truth_known[210:], forest.predict(levels[210:]), average="macro")
+forest = RandomForestClassifier(150, random_state=0).fit(levels[:140], truth_known[:140])
+at_home = f1_score(truth_known[140:], forest.predict(levels[140:]), average="macro")
 abroad = f1_score(
     [case.kind for case in strange],
     forest.predict(level_table([case.metrics for case in strange])),
@@ -1368,24 +1372,21 @@ print(*weeks.slots.columns, sep=", ")
 # weeks after learning from the first six.
 
 # %%
+from sklearn.metrics import roc_auc_score
+
 learned_until = START + pd.Timedelta("42D")
 early = np.asarray(slot_times < learned_until)
 drawn = np.random.default_rng(0).random(len(positive)) < 0.2
 results = {}
 for name, learned, test in [("random fifth", ~drawn, drawn), ("next two weeks", early, ~early)]:
-    trees = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.1, max_leaf_nodes=63)
+    trees = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.1, random_state=0)
     trees.fit(weeks.slots[learned], positive[learned])
     said = trees.predict_proba(weeks.slots[test])[:, 1]
     results[name] = {
         "accuracy": np.mean((said > 0.5) == positive[test]),
-        "ROC AUC": float("nan"),
+        "ROC AUC": roc_auc_score(positive[test], said),
         "PR-AUC": scoring.average_precision(positive[test], said),
     }
-    order = np.argsort(said)
-    ranks = np.empty(len(said))
-    ranks[order] = np.arange(1, len(said) + 1)
-    hits = positive[test]
-    results[name]["ROC AUC"] = (ranks[hits].mean() - (hits.sum() + 1) / 2) / (~hits).sum()
 print(pd.DataFrame(results).round(3).to_string())
 
 # %% [markdown]
@@ -1439,7 +1440,7 @@ print(pd.DataFrame(results).round(3).to_string())
 # - 6 for the facts of the card: the first five rows of the table (rates exact to 1e-6) and `limits`, a sixth each.
 # - 4 for saving: in a fresh kernel the loaded model gives the same probabilities, and the card is the same.
 #
-# The last three count times the share of the points of the first. **If the card's `pr_auc` is not true to 0.02, everything counts half**: the check trains your pipeline on the first
+# The last three count times the share of the points of the first. **If the card's `pr_auc` is not true to 0.005, everything counts half**: the check trains your pipeline on the first
 # five weeks and looks, so `train` must give nearly the same each time (fix `random_state`). If probabilities change when later slots are cut off, there are no points. 40 s a call; train in
 # less than 20 s.
 #
@@ -1470,7 +1471,7 @@ def train(slots: pd.DataFrame, incidents: pd.DataFrame) -> Pipeline:
     from sklearn.preprocessing import FunctionTransformer
 
     trees = HistGradientBoostingClassifier(
-        max_iter=150, learning_rate=0.06, max_leaf_nodes=15, min_samples_leaf=30,
+        max_iter=100, learning_rate=0.08, max_leaf_nodes=15, min_samples_leaf=30,
         l2_regularization=1.0, random_state=0,
     )  # fmt: skip
     pipeline = Pipeline([("features", FunctionTransformer(slot_features)), ("trees", trees)])
@@ -1637,16 +1638,21 @@ _check_six = weeks.slots[early]
 _check_known = weeks.incidents[weeks.incidents["end"] < learned_until]
 _check_model = train(_check_six, _check_known)
 assert isinstance(_check_model, Pipeline), "train returns a scikit-learn Pipeline"
-_check_said = _check_model.predict_proba(weeks.slots)[:, 1]
-assert _check_said.shape == (len(weeks.slots),) and np.isfinite(_check_said).all(), (
-    "predict_proba gives a row a slot, none missing"
+_check_last = np.asarray(slot_times >= learned_until - pd.Timedelta("1D"))
+_check_live = weeks.slots[_check_last]
+_check_times = _check_live.index.get_level_values("time")
+_check_two = np.asarray(_check_times >= learned_until)
+_check_said = _check_model.predict_proba(_check_live)
+assert _check_said.shape == (len(_check_live), 2) and np.isfinite(_check_said).all(), (
+    "predict_proba gives a row a slot and two columns, none missing"
 )
-_check_part = np.asarray(slot_times < START + pd.Timedelta("20D"))
-_check_cut = _check_model.predict_proba(weeks.slots[_check_part])[:, 1]
+_check_part = np.asarray(_check_times < learned_until + pd.Timedelta("3D"))
+_check_cut = _check_model.predict_proba(_check_live[_check_part])
 assert np.allclose(_check_cut, _check_said[_check_part]), (
     "probabilities changed when later slots were cut off: a feature looks ahead, or crosses services"
 )
-_check_pr = scoring.average_precision(positive[~early], _check_said[~early])
+_check_said = _check_said[_check_two, 1]
+_check_pr = scoring.average_precision(positive[~early], _check_said)
 _check_raw = results["next two weeks"]["PR-AUC"]
 print(f"PR-AUC on the next two weeks: {_check_pr:.2f}, boosted trees on raw slots {_check_raw:.2f}")
 _check_card = model_card(_check_model, _check_six, _check_known)
@@ -1675,14 +1681,14 @@ figure, ax = plt.subplots(figsize=(6.5, 3.2))
 plots.precision_recall(
     positive[~early],
     {
-        "yours": _check_said[~early],
+        "yours": _check_said,
         "trees on raw slots": said,
         "error ratio": weeks.slots["error_ratio"].to_numpy()[~early],
     },
-    title="Two weeks to come: features beat raw slots, both beat the error ratio", ax=ax,
+    title="Features beat raw slots, both beat the error ratio", ax=ax,
 )  # fmt: skip
 plt.show()
-page = _check_said[~early] >= _check_card["threshold"]
+page = _check_said >= _check_card["threshold"]
 print(
     f"from {_check_card['threshold']:.2f} on: precision {positive[~early][page].mean():.2f}, ",
     end="",
@@ -1739,18 +1745,21 @@ def forest_on_counts(sessions: Sequence) -> Callable:
     """Isolation Forest on how often each statement occurs; the rarest 1 % of training are the line."""
     size = max(max(session) for session in sessions) + 2
 
-    def count(session: Sequence) -> np.ndarray:
-        return np.bincount(np.minimum(session, size - 1), minlength=size)
+    def count(session: Sequence) -> tuple[int, ...]:
+        return tuple(np.bincount(np.minimum(session, size - 1), minlength=size).tolist())
 
-    model = IsolationForest(random_state=0).fit([count(one) for one in sessions])
-    line = np.quantile(model.score_samples([count(one) for one in sessions]), 0.01)
-    known: dict[tuple, bool] = {}
+    counts = [count(session) for session in sessions]
+    model = IsolationForest(random_state=0).fit(np.array(counts))
+    # Sessions repeat: each count is scored once.
+    kinds = sorted(set(counts))
+    known = dict(zip(kinds, model.score_samples(np.array(kinds)).tolist(), strict=True))
+    line = np.quantile([known[one] for one in counts], 0.01)
 
     def flag(session: Sequence) -> bool:
-        key = tuple(count(session))
+        key = count(session)
         if key not in known:
-            known[key] = bool(model.score_samples([list(key)])[0] < line)
-        return known[key]
+            known[key] = float(model.score_samples(np.array([key]))[0])
+        return known[key] < line
 
     return flag
 
@@ -1762,11 +1771,8 @@ except PublicDataMissing as error:
 else:
     judged = hdfs.study({"Isolation Forest on counts": forest_on_counts}, sessions=sessions)
     print(judged.round(3).to_string())
-    print(
-        hdfs.shared(sessions)
-        .map("{:.1%} of the normal test sessions stand in the training set".format)
-        .to_string()
-    )
+    for form, share in hdfs.shared(sessions).items():
+        print(f"{form}, {share:.1%} of the normal test sessions stand in the training set")
     hdfs.plot_study(judged)
     plt.show()
 

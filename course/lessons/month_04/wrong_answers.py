@@ -171,7 +171,7 @@ def parse(messages):
     return [re.sub(r'"[^"]*"|\\[[^\\]]*\\]|\\S*\\d\\S*', "<*>", message) for message in messages]
 """
 
-_GLUED = 'later = ["<*>" if "<*>" in word else word for word in words[2:]]'
+_GLUED = r'later = ["<*>" if re.search(r"<\*>|\d", word) else word for word in words[2:]]'
 
 _TEMPLATES = [
     WrongAnswer("templates", "the library as it is", "drain3 follows other rules", _DRAIN3, "naive"),
@@ -470,9 +470,9 @@ _MILESTONE = [
              ("scoring.average_precision(truth, probability)",
               "scoring.average_precision(drawn_truth, fifth)")),
     _mistake("milestone", "balanced classes", "Times where it can't be believed",
-             ("max_iter=150,", 'class_weight="balanced", max_iter=150,')),
+             ("max_iter=100,", 'class_weight="balanced", max_iter=100,')),
     _mistake("milestone", "slower, more trees", "Another size of the same model",
-             ("max_iter=150, learning_rate=0.06", "max_iter=220, learning_rate=0.05"),
+             ("max_iter=100, learning_rate=0.08", "max_iter=180, learning_rate=0.05"),
              kind="alternative"),
 ]  # fmt: skip
 
