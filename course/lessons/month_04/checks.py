@@ -630,7 +630,7 @@ _TEAM = ("checkout", "payment", "inventory", "search", "cart", "account", "store
 _CAUSES = ("cpu_saturation", "memory_leak", "pool_exhaustion", "network_delay", "network_loss",
            "bad_deploy")  # fmt: skip
 _FACTS = ("trained_from", "trained_to", "rows", "base_rate", "trivial_pr_auc")
-_PAGING = (1.0, 0.75)
+_PAGING = (0.7, 0.5)
 
 
 def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
@@ -659,6 +659,8 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     message = "" if reached >= top else f"PR-AUC {reached:.2f}, points from {foot:.2f} to {top:.2f}"
     ranks = Case("two weeks", ramp(reached, foot, top), message, 11.0, reached, foot, top)
     what = "the ranks are"
+    if ranks.score == 0:
+        return [ranks, given(Case("cost, card and saving", 1.0, weight=14.0), 0.0, what)]
     card = student.call("model_card", model, slots, incidents, timeout=40)
     if not isinstance(card, dict):
         return [ranks, Case("card", 0.0, "model_card must return a dict", 14.0)]

@@ -469,8 +469,6 @@ _MILESTONE = [
               "    drawn_truth = under_way(slots.index, incidents)[drawn]\n"),
              ("scoring.average_precision(truth, probability)",
               "scoring.average_precision(drawn_truth, fifth)")),
-    _mistake("milestone", "balanced classes", "Times where it can't be believed",
-             ("max_iter=100,", 'class_weight="balanced", max_iter=100,')),
     _mistake("milestone", "slower, more trees", "Another size of the same model",
              ("max_iter=100, learning_rate=0.08", "max_iter=180, learning_rate=0.05"),
              kind="alternative"),
