@@ -1347,8 +1347,8 @@ print(f"motif at {ends[0]:%a %H:%M} and {ends[1]:%a %H:%M}, distance {distance[f
 #
 # ## 6 · The trap: a test that has seen the answers
 #
-# The next cell fetches eight weeks of eight services in slots of ten minutes, with about three incidents per service and week and a dozen harmless
-# surges. `under_way` says of each slot whether an incident of its service overlaps it.
+# The next cell fetches eight weeks of eight services in slots of ten minutes, with two to three incidents per service and week and about ten harmless
+# surges of the whole shop a week. `under_way` says of each slot whether an incident of its service overlaps it.
 
 # %%
 from course.shop.weeks import service_weeks, under_way
