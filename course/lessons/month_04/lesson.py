@@ -1,6 +1,3 @@
-# mypy: ignore-errors
-# ruff: noqa
-# Draft of month 4: text and solutions; checks and wrong answers are still to be written. Not built, not released.
 # ---
 # jupyter:
 #   jupytext:
@@ -17,11 +14,11 @@
 # # Month 4 · Machine learning in observability
 #
 # **04:31, Sunday.** Your phone rings: *search is down*. Its disk is full, writes fail. That should have been
-# impossible: since Thursday a model predicts exactly this. In the review it had been right for 97 of 100 minutes,
+# impossible: since Thursday a model predicts exactly this. In the review it had been right for 94 of 100 minutes,
 # and everybody had nodded. You open its dashboard. It was silent all night.
 #
-# The 97 % were true and worth nothing. A breach is near in about one minute of forty, so a model that
-# never says anything is right for more than 97 of 100. The disk itself had told the story from the first
+# The 94 % were true and worth nothing. In the review's data a breach was near in about one minute of eighteen, so a
+# model that never says anything is right for 94 of 100. The disk itself had told the story from the first
 # minutes on: whoever divides what is left by how fast it shrinks knows when it will be full.
 #
 # The next cell replays the night.
@@ -30,12 +27,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from threadpoolctl import threadpool_limits
 
 from course import plots, scoring, shop
 
 plots.use_style()
-# Boosted trees share their work among threads, which is slower where others use the machine, too.
+# Small models share their work among threads at a loss; the limit holds for what is loaded above.
 threadpool_limits(1)
 
 night = shop.Scenario(
@@ -209,8 +207,8 @@ plt.show()
 # `x_mean10` is `NaN` with `min_share=0.5` (one of ten), and 4 with `min_share=0.1`. For 10 distinct times and
 # `n_folds=4` the first fold tests on times 3 and 4 (from 1) and trains on times 1 and 2, as far as the horizon lets.
 #
-# **Scored:** 9 points for the features on six unseen tables, of which each must be right at every value; 6 for the
-# folds of six unseen tables. 5 s a call.
+# **Scored:** 5 points for the features of six unseen tables, of which each must be right at every value; 5 for the
+# folds of six unseen tables; and 5 for the two together, the product of both shares. 5 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "leak-free", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -416,7 +414,7 @@ table = pd.DataFrame(
 ).T
 ax = table[["GA", "FGA"]].plot.barh(figsize=(8, 2.8), color=[plots.BLUE, plots.ORANGE], width=0.7)
 ax.set(
-    title="Every text a group, no digits, or a library untouched: none will do",
+    title="None of these will do",
     xlabel="share right", xlim=(0, 1),
 )  # fmt: skip
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -437,19 +435,25 @@ print(table.round(2).to_string())
 # How is yours: your masks, your settings of `mine`, what you like. It has the messages only, no truth.
 #
 # **Right** means: `mine` agrees with the rules at every line. For `parse`, the mean of GA and FGA is high on logs
-# that `unseen_log` makes from other seeds **and other words**: don't build on its vocabulary. Two things hold in
-# every such log: parameters that are names never stand among the first two words of a line, and two statements of equal
-# length with the same opening differ in at least half of their later words that are not parameters. Lines of one opening that
-# differ in their second word come from different statements. The kinds of parameters are those that you can see in logs
-# of your own seeds; they may stand after `word=`, in parentheses or before a comma.
+# that `unseen_log` makes from other seeds, **with other words and other names**: don't build on its vocabulary. This holds
+# in every such log:
+#
+# - The kinds of parameters are those that you see in logs of your own seeds. They may stand after `word=`, in
+#   parentheses or before a comma; a number with a unit, a list and a quoted reason may hold blanks.
+# - The first two words are no names. The first may end in a number (`batch-17`).
+# - Lines that differ in their second word come from different statements.
+# - Two statements with the same opening and as many words and parameters differ in at least two thirds of their later
+#   words that are not parameters. What a parameter is glued to (`zone=`, the parentheses) may be the same in both, so it
+#   makes them look more alike than they are.
 #
 # **Example:** the table above: `mine` gives the groups 0, 0, 1, 1, 2 and the templates
 # `user <*> left early` (twice), `user <*> was <*>` (twice) and `17 users left`.
 #
-# **Scored:** 7 points for `mine` on six unseen lists, one of which has 1,500 lines; 8 for `parse` on four unseen logs of 1,500 lines, points
-# rising from a mean of GA and FGA of 0.75 to 0.93, **times the share of the lists that `mine` gets right**. Masks
-# alone reach about 0.7, `drain3` with good masks about 0.5, `mine` with good masks and 0.5 about 0.93 and with the right setting 0.99. 5 s
-# a call. Packages for log parsing are for your work, not for this exercise: they follow other rules.
+# **Scored:** 7 points for `mine` on six unseen lists of 60 to 1,500 lines, with a `prefix` from 0 to 3; 8 for `parse` on four unseen
+# logs of 1,500 lines. These rise from a mean of GA and FGA of 0.80 to 0.95 and count **times the share of the lists that `mine` gets
+# right**. On average over many logs good masks alone reach 0.4, the first three words and the length 0.6, `drain3` at its own settings with good masks
+# 0.35, `mine` with good masks 0.65 at its default similarity and 0.99 at the right one. 5 s a call. Packages for log parsing are for your
+# work, not for this exercise: `mine` follows other rules than they do.
 
 
 # %% nbgrader={"grade": false, "grade_id": "templates", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -524,8 +528,13 @@ def parse(messages: list[str]) -> list[int]:
         r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w)",
     ]
     pattern = re.compile("|".join(f"(?:{mask})" for mask in masks))
-    masked = [pattern.sub("<*>", message) for message in messages]
-    return mine(masked, prefix=2, similarity=0.7)["group"].tolist()
+    masked = []
+    for message in messages:
+        words = pattern.sub("<*>", message).split()
+        # What a parameter is glued to is no help either: `zone=<*>`, `(<*>)`.
+        later = ["<*>" if re.search(r"<\*>|\d", word) else word for word in words[2:]]
+        masked.append(" ".join([*words[:2], *later]))
+    return mine(masked, prefix=2, similarity=0.65)["group"].tolist()
     ### END SOLUTION
 
 
@@ -568,7 +577,7 @@ print("exercise 2: the visible check passes")
 
 # %% [markdown]
 # Where does a parser go wrong? The next cell draws the similarity threshold against both measures, on a log
-# masked by a single mask that knows digits and quotes only: words that hold a digit, and quoted text.
+# masked by a single expression that knows too little: words that hold a digit, and quoted text.
 
 # %%
 import re
@@ -581,14 +590,15 @@ for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
 sweep = pd.DataFrame(sweep, ["GA (lines)", "FGA (statements)"]).T
 ax = sweep.plot(figsize=(7, 2.8), marker="o", ms=4)
 ax.set(
-    title="Too low merges statements, too high splits them at every name",
+    title="Too low merges statements, too high splits them at every parameter",
     xlabel="similarity", ylabel="share right", ylim=(0, 1.03),
 )  # fmt: skip
 plt.show()
 print(sweep.round(2).T.to_string())
 
 # %% [markdown]
-# There is a plateau between merging and splitting; a parser that works lies on it with a margin. At work you take
+# By lines 0.6 and 0.7 are best, by statements 0.5, and neither reaches what good masks reach: what the masks leave, the lists here and
+# units after a blank, no threshold can mend. With good masks the curve has a plateau; a parser that works lies on it with a margin. At work you take
 # `drain3` (in the maintained fork `drain3-improved`) with masks of your own, which also saves its state, so that a
 # template keeps its number after a restart. Check its settings as you did here: with lines whose statement you know.
 #
@@ -598,12 +608,13 @@ print(sweep.round(2).T.to_string())
 # incidents and their causes this is textbook **classification**: a window of telemetry in, a kind out.
 #
 # The hard part is not the classifier. It is that the next incident strikes a service for which you have no examples:
-# incidents are rare, services are many. So a feature must not say *where* it happens. `latency = 40 ms` is
+# incidents are rare, services are many, and the one that was bought last month has other traffic and runs on other machines. So a
+# feature must not say *where* it happens. `latency = 40 ms` is
 # normal for search and a catastrophe for a cache, and a model that is given it learns to recognise the service.
 # `latency is 2.1 times what it was an hour ago` means the same everywhere.
 
 # %%
-from course.shop.cases import incident_cases
+from course.shop.cases import elsewhere, incident_cases
 
 KINDS = [
     "cpu_saturation", "memory_leak", "pool_exhaustion", "network_delay", "network_loss",
@@ -611,13 +622,14 @@ KINDS = [
 ]  # fmt: skip
 KNOWN = ["checkout", "payment", "account", "inventory"]
 STRANGERS = ["storefront", "search", "catalog", "recommendation", "cart", "pricing", "shipping"]
-cases = incident_cases(280, 21, services=KNOWN, kinds=KINDS, severity=(0.25, 0.8))
-strange = incident_cases(140, 22, services=STRANGERS, kinds=KINDS, severity=(0.25, 0.8))
+cases = incident_cases(210, 21, services=KNOWN, kinds=KINDS, severity=(0.25, 0.8))
+strange = incident_cases(105, 22, services=STRANGERS, kinds=KINDS, severity=(0.25, 0.8))
+strange = elsewhere(strange, 23)
 print(f"{len(cases)} incidents at {len(KNOWN)} services to learn from, ", end="")
 print(f"{len(strange)} at {len(STRANGERS)} others; a window is {len(cases[0].metrics)} minutes")
 
 # %% [markdown]
-# Each window ends 20 to 35 minutes after the fault began; before that the service was well. "surge" is a burst of customers
+# The strangers are not of this shop: `elsewhere` multiplies traffic, durations and CPU of each by factors of its own. Each window ends 20 to 35 minutes after the fault began; before that the service was well. "surge" is a burst of customers
 # and no fault at all: the kind that must *not* open a runbook. The next chart shows two of the metrics, at the
 # end of the window and as the change from its first half.
 
@@ -640,12 +652,15 @@ axes[1].set(
     title="Changes tell the kind", xlabel="p50: times as long as before",
     ylabel="CPU: times as much", xscale="log", yscale="log",
 )  # fmt: skip
+axes[1].set_yticks([1, 2, 4], ["1", "2", "4"])
+axes[1].set_xticks([1, 3, 10, 30], ["1", "3", "10", "30"])
+axes[1].minorticks_off()
 axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In the first chart known and strange services (circles and triangles) hardly overlap. In the second they lie on top of each
-# other, and the kinds come apart. Four families of features carry most of what there is to know about a window:
+# In the first chart no kind has a place of its own: the service decides where a point lies, and the strangers (triangles) lie
+# where they like. In the second the kinds come apart, and known and strange services lie together. Four families of features carry most of what there is to know about a window:
 # **how much** a metric changed (the mean of the end against the median before, on a logarithmic scale where the
 # metric is a size), the change **per request** (CPU and pool divided by the load: a surge explains its
 # CPU, a runaway process does not), **how unsteady** it has become (a neighbour comes and goes, a delay
@@ -659,7 +674,6 @@ plt.show()
 # forest on levels, tested twice, on windows of the services it knows and on strangers.
 
 # %%
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import f1_score
 
 
@@ -672,8 +686,8 @@ def level_table(windows: list[pd.DataFrame]) -> np.ndarray:
 
 levels = level_table([case.metrics for case in cases])
 truth_known = np.array([case.kind for case in cases])
-forest = RandomForestClassifier(150, random_state=0).fit(levels[:210], truth_known[:210])
-at_home = f1_score(truth_known[210:], forest.predict(levels[210:]), average="macro")
+forest = RandomForestClassifier(150, random_state=0).fit(levels[:140], truth_known[:140])
+at_home = f1_score(truth_known[140:], forest.predict(levels[140:]), average="macro")
 abroad = f1_score(
     [case.kind for case in strange],
     forest.predict(level_table([case.metrics for case in strange])),
@@ -698,9 +712,10 @@ print(
 #
 # **Example:** `classify(fit_classifier(windows, kinds), windows[:2])` is a list of two names of kinds.
 #
-# **Scored:** macro-F1 on 210 unseen incidents at `STRANGERS`, after learning from 280 unseen ones at `KNOWN`, of
-# the seven kinds in `KINDS`, with severities from 0.25 to 0.8. Points rise from 0.68, what a forest on levels reaches at best,
-# to 0.85. Features as described reach more than 0.9. If the answers change with the company that a window is asked in, there are no points. 20 s a call.
+# **Scored:** macro-F1 on 210 unseen incidents at `STRANGERS`, moved by `elsewhere` with other factors, after learning from 280 unseen
+# ones at `KNOWN`, of the seven kinds in `KINDS`, with severities from 0.25 to 0.8. Points rise from 0.77 to 0.86. A forest on levels
+# reaches 0.5 to 0.6, one on the mean and spread of whole windows 0.75, features as described more than 0.9. If the answers change with the
+# company that a window is asked in, there are no points. 20 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "incident-kind", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -779,8 +794,8 @@ assert classify(_check_model, _check_windows[:3]) == _check_found[:3], (
 )
 _check_truth = [_check_c.kind for _check_c in strange]
 _check_f1 = f1_score(_check_truth, _check_found, average="macro")
-print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need 0.85 on the hidden ones")
-assert _check_f1 > 0.72, f"{_check_f1:.2f} is hardly better than a forest on levels"
+print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need 0.86 on the hidden ones")
+assert _check_f1 > 0.8, f"{_check_f1:.2f} is hardly better than a forest on levels"
 print("exercise 3: the visible check passes")
 
 # %% [markdown]
@@ -817,11 +832,12 @@ plt.show()
 #   is broken looks excellent and tells nobody anything.
 # - At the end of a recording the future is unknown. A minute whose 15 minutes are not all recorded, and that has no
 #   breach in the part that is, has **no label**.
-# - Breaches of sudden faults are **reported apart**: they are in the probability (they happen), but a ranking can't be blamed for them.
+# - Sudden faults are **reported apart**: they are in the probability (they happen), but a ranking is judged where
+#   something can be known, on the stretches that are quiet or have a slow fault.
 #
 # ### Precision where positives are rare
 #
-# A breach is near in about 2 % of the minutes. The **base rate** changes what a number means. Take a model that
+# Minutes before a breach are rare. The **base rate** changes what a number means. Take a model that
 # finds 90 % of the positives and raises a false alarm in 5 % of the negatives:
 
 # %%
@@ -864,7 +880,7 @@ from sklearn.preprocessing import StandardScaler
 SLOW, SUDDEN = ["memory_leak", "disk_full"], ["network_loss", "retry_storm", "bad_deploy"]
 EARLIER = ["checkout", "payment", "search", "account", "shipping", "catalog-db"]
 LATER = ["gateway", "storefront", "recommendation", "orders-db", "cart", "inventory"]
-SIZE = {"kinds": SLOW + SUDDEN, "minutes": 200, "severity": (0.15, 1.0)}
+SIZE = {"kinds": SLOW + SUDDEN, "minutes": 200, "severity": (0.15, 1.0), "filled": (0.0, 0.8)}
 past = stretches(120, 61, services=EARLIER, **SIZE)
 future = stretches(100, 62, services=LATER, **SIZE)
 
@@ -906,11 +922,14 @@ print(f"base rate {y_future.mean():.3f}")
 #
 # $$\text{minutes to full} = \frac{1 - u_t}{\max\left((u_t - u_{t-w})/w,\ \varepsilon\right)}$$
 #
-# It means the same for a disk and for memory, and at every service. Several $w$ (5, 10, 20) let the model weigh
+# It means the same for a disk and for memory, and at every service. In these stretches a part of each disk and each memory, up to
+# four fifths, is taken for good by something else on the machine (`filled` in `SIZE`), as it is at work: a disk at 90 % that has been there for a
+# year is no danger, one at 40 % that was at 10 % a moment ago is. The level has lost its meaning, the division has not. (Its inverse, the share of what is
+# left that goes each minute, needs no cap where nothing moves.) Several $w$ (5, 10, 20) let the model weigh
 # quick against steady. Add what tells that trouble has begun: errors, latency against its recent median. Then
-# **gradient boosting** (`HistGradientBoostingClassifier`, log loss) on a dozen such features gives good ranks and, kept small
+# **gradient boosting** (`HistGradientBoostingClassifier`, log loss) on these few features gives good ranks and, kept small
 # (few leaves, a low learning rate), probabilities near the truth. The trap of boosting here: minutes of one stretch resemble each other, so thousands of rows are only
-# some dozens of events. Small trees, `min_samples_leaf` of 40 and more.
+# some dozens of events. Small trees, `min_samples_leaf` of 40 and more. More features are not better: each level among them is a way to learn the service.
 #
 # ### Exercise 4 · Predict a breach (15 points)
 #
@@ -928,15 +947,17 @@ print(f"base rate {y_future.mean():.3f}")
 # **Example:** for an error ratio of 0 but for 0.2 in the last of 30 minutes (5-minute mean 0.04), the labels are 0 in the first
 # 14 minutes, 1 in the next 15, and `NaN` in the last.
 #
-# **Scored:** 4 points for the labels on six unseen series. 6 for the PR-AUC of the risk on 140 unseen stretches of
-# services in `LATER` after learning from 120 of `EARLIER`, kinds and severities as in `SIZE`, over the minutes that have a label, without the
-# positives of sudden kinds. They rise from the better of two rivals on the same data, the highest utilisation of CPU, memory, disk
-# and pool, and boosted trees on raw metrics (about 0.68), to two thirds of the way to the reference (about 0.82).
-# 3 for calibration over all minutes with a label: ECE (ten bins of equal number) from 0.03 down to 0.02 and Brier skill
-# from 0.15 up to 0.3, the worse of the two; 2 for the mean cost when every minute with a probability of at least $p^*$ is acted on, at $m = 10\,c$ and
-# $m = 30\,c$: from the cheapest of never acting, always acting and
-# acting above the best fixed utilisation, down to 0.85 times that. Calibration and cost count times the share of the points of the PR-AUC.
-# If `risk` changes when later minutes are cut off, there are none for the three. 30 s a call.
+# **Scored:** 3 points for the labels on six unseen series; the rest counts times their share.
+#
+# - 4 for **ranks**: the PR-AUC on 160 unseen stretches at `LATER`, after learning from 120 at `EARLIER`, drawn with `SIZE`, over the minutes
+#   with a label of stretches without a sudden fault. They rise from the better of two rivals on the same data (the highest utilisation of CPU, memory, disk and pool; boosted trees
+#   on raw metrics; about 0.5) to eight tenths of the way from there to the bare division over ten minutes (about 0.7).
+# - 4 for **calibration** over all minutes with a label: ECE (ten bins of equal number) from 0.05 down to 0.025 and Brier skill from 0.10 up to 0.18, the worse of
+#   the two. Small trees reach 0.015 and 0.22.
+# - 4 for the mean **cost** when every minute with a probability of at least $p^*$ is acted on, at $m = 5\,c$ and $m = 10\,c$, the worse of the two: from the cheapest of
+#   never acting, always acting and acting above the best fixed utilisation, down to 0.85 times that.
+#
+# Calibration and cost count times the share of the points for ranks. If `risk` changes when later minutes are cut off, or in other company, there are no points for the three. 30 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "breach-risk", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -982,23 +1003,20 @@ def fit_risk(metrics: list[pd.DataFrame]) -> object:
         Whatever `risk` needs.
     """
     ### BEGIN SOLUTION
-    from sklearn.ensemble import HistGradientBoostingClassifier
 
     def precursors(frame: pd.DataFrame) -> np.ndarray:
-        """What announces a breach: minutes to full, levels, errors, latency against its past."""
+        """What announces a breach: minutes to full, errors, latency against its recent past."""
         frame = frame.ffill().fillna(0)
-        stores = frame[["memory_utilization", "disk_utilization"]]
-        smooth = stores.ewm(span=3).mean()
+        stores = frame[["memory_utilization", "disk_utilization"]].ewm(span=3).mean().to_numpy()
+        left = (1 - stores).clip(min=1e-4)
         found = []
         for minutes in (5, 10, 20):
-            pace = (smooth - smooth.shift(minutes)) / minutes
-            to_full = ((1 - smooth) / pace.clip(lower=2e-4)).clip(0, 90).fillna(90)
-            found.append(to_full.min(axis=1))
+            gone = np.zeros_like(stores)
+            gone[minutes:] = (stores[minutes:] - stores[:-minutes]) / minutes
+            # The share of what is left that goes each minute: one by minutes to full.
+            found.append((gone / left).max(axis=1).clip(0, 1))
         p50 = np.log(frame["latency_p50_ms"].clip(lower=0.01))
         found += [
-            smooth.max(axis=1),
-            stores.diff(10).max(axis=1).fillna(0),
-            frame["pool_utilization"].rolling(3, min_periods=1).mean(),
             np.sqrt(frame["error_ratio"].rolling(5, min_periods=1).mean()),
             p50.rolling(3, min_periods=1).mean() - p50.rolling(60, min_periods=1).median(),
         ]
@@ -1070,9 +1088,7 @@ _check_truth = np.concatenate(
     [breach_labels(_check_f["error_ratio"]) for _check_f in _check_frames]
 )
 _check_said = np.concatenate(_check_risks)
-_check_abrupt = np.repeat([_check_s.kind in SUDDEN for _check_s in future], 200) & (
-    _check_truth == 1
-)
+_check_abrupt = np.repeat([_check_s.kind in SUDDEN for _check_s in future], 200)
 _check_known = ~np.isnan(_check_truth)
 _check_ranked = _check_known & ~_check_abrupt
 _check_pr = scoring.average_precision(_check_truth[_check_ranked] == 1, _check_said[_check_ranked])
@@ -1082,7 +1098,7 @@ _check_ece = scoring.expected_calibration_error(
 print(
     f"PR-AUC {_check_pr:.2f} (base rate {np.mean(_check_truth[_check_ranked]):.3f}), ECE {_check_ece:.3f}"
 )
-assert _check_pr > 0.7, f"a PR-AUC of {_check_pr:.2f} is what a line on the utilisation reaches"
+assert _check_pr > 0.65, f"a PR-AUC of {_check_pr:.2f} is less than the bare division reaches"
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1135,6 +1151,7 @@ unnamed = incident_cases(
     90, 31, services=KNOWN + STRANGERS, severity=(0.5, 1.0),
     kinds=["memory_leak", "network_delay", "network_loss", "pool_exhaustion"],
 )  # fmt: skip
+unnamed = elsewhere(unnamed, 32)
 raw = StandardScaler().fit_transform(
     np.stack([case.metrics.ffill().bfill().to_numpy().ravel() for case in unnamed])
 )
@@ -1185,8 +1202,9 @@ plt.show()
 #
 # **Write** `cluster_incidents(windows)` and `matrix_profile(values, m)`.
 #
-# `cluster_incidents` gets a list of 60 to 120 DataFrames as in exercise 3 (90 minutes each, a fault in the last 20 to 35), of unknown kinds at unknown services,
-# and returns a list of int, a group a window. There are from three to five kinds among them; their number is not given.
+# `cluster_incidents` gets a list of 60 to 120 DataFrames as in exercise 3 (90 minutes each, a fault in the last 20 to 35, severity 0.5 to 1, services moved by `elsewhere`), of unknown kinds at unknown services,
+# and returns a list of int, a group a window. There are from three to five kinds of fault among them, as many windows of each; their number is not given. The kinds are some
+# of CPU saturation, memory leak, network delay, network loss and pool exhaustion.
 #
 # `matrix_profile` gets a 1-D float array and a window length `m` of at least 4 and returns two arrays of length `len(values) - m + 1`: the distances to the
 # nearest window that does not overlap (float), and its position (int). A window that holds `NaN` or whose standard deviation is below 1e-9 has
@@ -1197,8 +1215,9 @@ plt.show()
 # **Example:** `matrix_profile(np.array([0, 1, 0, -1] * 5, float), 4)` has distances of 0 everywhere, and the neighbour of window 0 is 4, 8, 12 or 16. A series
 # of seven values has no two windows of four that do not overlap: `NaN` and -1 everywhere.
 #
-# **Scored:** 8 points for the mean ARI over four unseen sets, from 0.55 to 0.7: plain z-scores in k-means reach about 0.5, directions about 0.75, raw windows 0.
-# 7 for the matrix profile on six unseen series of up to 2,500 samples, in which each value must be right. 15 s a call.
+# **Scored:** 5 points for the mean ARI over six unseen sets, from 0.60 to 0.72: raw windows and plain z-scores in k-means reach 0, the number of the metric with the largest z-score 0.5, clipped
+# z-scores 0.64, directions as above with the least spread of each metric chosen with care 0.8. 5 for the matrix profile on six unseen series of up to 2,500 samples, in which each value must be right; and 5 for the two
+# together, the product of both shares. 15 s a call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "patterns", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1302,7 +1321,7 @@ assert _check_neighbour[150] == 250 and _check_distance[150] < 1e-4, (
 _check_groups = cluster_incidents([_check_c.metrics for _check_c in unnamed])
 assert len(_check_groups) == len(unnamed), "a group a window"
 _check_ari = adjusted_rand_score(kind_names, _check_groups)
-print(f"{len(set(_check_groups))} groups, ARI {_check_ari:.2f}; full points need a mean of 0.7")
+print(f"{len(set(_check_groups))} groups, ARI {_check_ari:.2f}; full points need a mean of 0.72")
 assert _check_ari > 0.5, f"an ARI of {_check_ari:.2f} is what plain z-scores reach"
 print("exercise 5: the visible check passes")
 
@@ -1328,8 +1347,8 @@ print(f"motif at {ends[0]:%a %H:%M} and {ends[1]:%a %H:%M}, distance {distance[f
 #
 # ## 6 · The trap: a test that has seen the answers
 #
-# The next cell fetches eight weeks of eight services in slots of ten minutes, with about three incidents per service and week and a dozen harmless
-# surges. `under_way` says of each slot whether an incident of its service overlaps it.
+# The next cell fetches eight weeks of eight services in slots of ten minutes, with two to three incidents per service and week and about ten harmless
+# surges of the whole shop a week. `under_way` says of each slot whether an incident of its service overlaps it.
 
 # %%
 from course.shop.weeks import service_weeks, under_way
@@ -1353,26 +1372,21 @@ print(*weeks.slots.columns, sep=", ")
 # weeks after learning from the first six.
 
 # %%
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
 
 learned_until = START + pd.Timedelta("42D")
 early = np.asarray(slot_times < learned_until)
 drawn = np.random.default_rng(0).random(len(positive)) < 0.2
 results = {}
-for name, train, test in [("random fifth", ~drawn, drawn), ("next two weeks", early, ~early)]:
-    trees = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.1, max_leaf_nodes=63)
-    trees.fit(weeks.slots[train], positive[train])
+for name, learned, test in [("random fifth", ~drawn, drawn), ("next two weeks", early, ~early)]:
+    trees = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.1, random_state=0)
+    trees.fit(weeks.slots[learned], positive[learned])
     said = trees.predict_proba(weeks.slots[test])[:, 1]
     results[name] = {
         "accuracy": np.mean((said > 0.5) == positive[test]),
-        "ROC AUC": float("nan"),
+        "ROC AUC": roc_auc_score(positive[test], said),
         "PR-AUC": scoring.average_precision(positive[test], said),
     }
-    order = np.argsort(said)
-    ranks = np.empty(len(said))
-    ranks[order] = np.arange(1, len(said) + 1)
-    hits = positive[test]
-    results[name]["ROC AUC"] = (ranks[hits].mean() - (hits.sum() + 1) / 2) / (~hits).sum()
 print(pd.DataFrame(results).round(3).to_string())
 
 # %% [markdown]
@@ -1407,7 +1421,7 @@ print(pd.DataFrame(results).round(3).to_string())
 # | `rows` | number of slots (int) |
 # | `base_rate` | share of slots of the **sixth week** with an incident under way |
 # | `trivial_pr_auc` | average precision in the sixth week of the trivial score, the slot's `error_ratio` |
-# | `pr_auc` | average precision in the sixth week of a pipeline made in the same way from **the first five weeks**; its first day, which has no day before it unless you ask for one, counts as well |
+# | `pr_auc` | average precision in the sixth week of the pipeline that `train` makes of **the first five weeks** (slots, and incidents that begin in them), asked for all six weeks at once |
 # | `threshold` | probability from which to page, if a false page in a slot costs 1 and a missed slot of an incident costs 10 |
 # | `limits` | list of at least two sentences (str, 20 characters or more): where it must not be trusted |
 #
@@ -1418,11 +1432,16 @@ print(pd.DataFrame(results).round(3).to_string())
 #
 # **Example:** `model_card(model, slots, incidents)["rows"]` is 48384 for eight services and six weeks of ten-minute slots.
 #
-# **Scored:** on eight unseen weeks of the services in `TEAM`, of the kinds in `CAUSES`, made as in section 6. 11 points for the PR-AUC on the last two weeks: from the best of three rivals on the same data (boosted trees on raw slots, the
-# same with the service as a feature, the largest z-score; about 0.7) to two thirds of the way to the reference (about 0.84). 4 for the mean cost of
-# paging from the card's threshold on, on the same weeks: from the cheapest of never, always and the best line on `error_ratio` to 0.75 times that. 6 for the card: facts and the two rates exact to 1e-6, and `pr_auc` within 0.15
-# of the PR-AUC measured on the two weeks (a card that tests on what it has learned says 0.98). 4 for saving: in a fresh kernel the loaded model gives the same
-# probabilities, and the card is the same. The last three count times the share of the points of the PR-AUC. If probabilities change when later slots are cut off, there are no points. 40 s a call; train in
+# **Scored:** on eight unseen weeks of the services in `TEAM`, of the kinds in `CAUSES`, drawn as in section 6; `train` gets the first six.
+#
+# - 11 points for the PR-AUC on the last two weeks, from the best of three rivals on the same data (boosted trees on raw slots, the
+#   same with the service as a feature, the largest z-score) to four tenths of the way from there to 1.
+# - 4 for the mean cost of paging from the card's threshold on, in the same two weeks: from 0.7 down to 0.5 times the cost of the cheapest of never, always and the best line on `error_ratio`.
+# - 6 for the facts of the card: the first five rows of the table (rates exact to 1e-6) and `limits`, a sixth each.
+# - 4 for saving: in a fresh kernel the loaded model gives the same probabilities, and the card is the same.
+#
+# The last three count times the share of the points of the first. **If the card's `pr_auc` is not true to 0.005, everything counts half**: the check trains your pipeline on the first
+# five weeks and looks, so `train` must give nearly the same each time (fix `random_state`). If probabilities change when later slots are cut off, there are no points. 40 s a call; train in
 # less than 20 s.
 #
 # Hints: divide by the load, take the median of the last hours as the usual, give steps as well as levels, and means over three slots; let a
@@ -1452,7 +1471,7 @@ def train(slots: pd.DataFrame, incidents: pd.DataFrame) -> Pipeline:
     from sklearn.preprocessing import FunctionTransformer
 
     trees = HistGradientBoostingClassifier(
-        max_iter=150, learning_rate=0.06, max_leaf_nodes=15, min_samples_leaf=30,
+        max_iter=100, learning_rate=0.08, max_leaf_nodes=15, min_samples_leaf=30,
         l2_regularization=1.0, random_state=0,
     )  # fmt: skip
     pipeline = Pipeline([("features", FunctionTransformer(slot_features)), ("trees", trees)])
@@ -1531,7 +1550,8 @@ def model_card(model: Pipeline, slots: pd.DataFrame, incidents: pd.DataFrame) ->
     times = slots.index.get_level_values(1)
     held_out = times >= times.max() + pd.Timedelta("10min") - pd.Timedelta("7D")
     truth = under_way(slots.index, incidents)[held_out]
-    probability = train(slots[~held_out], incidents).predict_proba(slots)[held_out, 1]
+    begun = incidents[incidents["start"] <= times[~held_out].max()]
+    probability = train(slots[~held_out], begun).predict_proba(slots)[held_out, 1]
     return {
         "trained_from": times.min().isoformat(),
         "trained_to": times.max().isoformat(),
@@ -1618,16 +1638,21 @@ _check_six = weeks.slots[early]
 _check_known = weeks.incidents[weeks.incidents["end"] < learned_until]
 _check_model = train(_check_six, _check_known)
 assert isinstance(_check_model, Pipeline), "train returns a scikit-learn Pipeline"
-_check_said = _check_model.predict_proba(weeks.slots)[:, 1]
-assert _check_said.shape == (len(weeks.slots),) and np.isfinite(_check_said).all(), (
-    "predict_proba gives a row a slot, none missing"
+_check_last = np.asarray(slot_times >= learned_until - pd.Timedelta("1D"))
+_check_live = weeks.slots[_check_last]
+_check_times = _check_live.index.get_level_values("time")
+_check_two = np.asarray(_check_times >= learned_until)
+_check_said = _check_model.predict_proba(_check_live)
+assert _check_said.shape == (len(_check_live), 2) and np.isfinite(_check_said).all(), (
+    "predict_proba gives a row a slot and two columns, none missing"
 )
-_check_part = np.asarray(slot_times < START + pd.Timedelta("20D"))
-_check_cut = _check_model.predict_proba(weeks.slots[_check_part])[:, 1]
+_check_part = np.asarray(_check_times < learned_until + pd.Timedelta("3D"))
+_check_cut = _check_model.predict_proba(_check_live[_check_part])
 assert np.allclose(_check_cut, _check_said[_check_part]), (
     "probabilities changed when later slots were cut off: a feature looks ahead, or crosses services"
 )
-_check_pr = scoring.average_precision(positive[~early], _check_said[~early])
+_check_said = _check_said[_check_two, 1]
+_check_pr = scoring.average_precision(positive[~early], _check_said)
 _check_raw = results["next two weeks"]["PR-AUC"]
 print(f"PR-AUC on the next two weeks: {_check_pr:.2f}, boosted trees on raw slots {_check_raw:.2f}")
 _check_card = model_card(_check_model, _check_six, _check_known)
@@ -1656,14 +1681,14 @@ figure, ax = plt.subplots(figsize=(6.5, 3.2))
 plots.precision_recall(
     positive[~early],
     {
-        "yours": _check_said[~early],
+        "yours": _check_said,
         "trees on raw slots": said,
         "error ratio": weeks.slots["error_ratio"].to_numpy()[~early],
     },
-    title="Two weeks to come: features beat raw slots, both beat the error ratio", ax=ax,
+    title="Features beat raw slots, both beat the error ratio", ax=ax,
 )  # fmt: skip
 plt.show()
-page = _check_said[~early] >= _check_card["threshold"]
+page = _check_said >= _check_card["threshold"]
 print(
     f"from {_check_card['threshold']:.2f} on: precision {positive[~early][page].mean():.2f}, ",
     end="",
@@ -1704,36 +1729,35 @@ print(loghub.CITATION)
 #
 # ### HDFS: sessions, and a detector that remembers
 #
-# The HDFS log (Xu et al., SOSP 2009) is the set on which most papers on log anomalies report. A session is the list of statements about one block. The next cell puts an Isolation Forest on counts of
-# statements beside the trivial detectors. "Unseen multiset" keeps the set of all sorted sessions that it has
+# The HDFS log (Xu et al., SOSP 2009) is the set on which most papers on log anomalies report. A session is the list of statements about one block. The next cell puts the
+# detector of that paper in a simple form, PCA on counts of statements (the line is what 1 % of the training sessions exceed), beside the trivial detectors. "Unseen multiset" keeps the set of all sorted sessions that it has
 # seen, and flags a session that is not among them. That is all it does.
 
 # %%
 from collections.abc import Callable, Sequence
 
-from sklearn.ensemble import IsolationForest
+from sklearn.decomposition import PCA
 
 from course.field import hdfs
 
 
-def forest_on_counts(sessions: Sequence) -> Callable:
-    """Isolation Forest on how often each statement occurs; the rarest 1 % of training are the line."""
+def pca_on_counts(sessions: Sequence) -> Callable:
+    """How far counts of statements lie from the plane that the training sessions span."""
     size = max(max(session) for session in sessions) + 2
 
     def count(session: Sequence) -> np.ndarray:
-        return np.bincount(np.minimum(session, size - 1), minlength=size)
+        return np.bincount(np.minimum(session, size - 1), minlength=size).astype(float)
 
-    model = IsolationForest(100, random_state=0).fit([count(one) for one in sessions])
-    line = np.quantile(model.score_samples([count(one) for one in sessions]), 0.01)
-    known: dict[tuple, bool] = {}
+    counts = np.array([count(session) for session in sessions])
+    plane = PCA(0.95).fit(counts)
 
-    def flag(session: Sequence) -> bool:
-        key = tuple(count(session))
-        if key not in known:
-            known[key] = bool(model.score_samples([list(key)])[0] < line)
-        return known[key]
+    def residual(rows: np.ndarray) -> np.ndarray:
+        beside = rows - plane.mean_
+        beside = beside - beside @ plane.components_.T @ plane.components_
+        return (beside**2).sum(axis=-1)
 
-    return flag
+    line = np.quantile(residual(counts), 0.99)
+    return lambda session: bool(residual(count(session)) > line)
 
 
 try:
@@ -1741,18 +1765,15 @@ try:
 except PublicDataMissing as error:
     print(error)
 else:
-    judged = hdfs.study({"Isolation Forest on counts": forest_on_counts}, sessions=sessions)
+    judged = hdfs.study({"PCA on counts": pca_on_counts}, sessions=sessions)
     print(judged.round(3).to_string())
-    print(
-        hdfs.shared(sessions)
-        .map("{:.1%} of the normal test sessions stand in the training set".format)
-        .to_string()
-    )
+    for form, share in hdfs.shared(sessions).items():
+        print(f"{form}, {share:.1%} of the normal test sessions stand in the training set")
     hdfs.plot_study(judged)
     plt.show()
 
 # %% [markdown]
-# The trivial memory finds every abnormal session and reaches an F1 of 0.90; DeepLog, a recurrent network, published 0.96 on the whole set, of
+# PCA misses two of five abnormal sessions: nothing in them is far from the plane. The trivial memory finds every abnormal session and reaches an F1 of 0.90; DeepLog, a recurrent network, published 0.96 on the whole set, of
 # which the course pins a part, so the two are not on equal data. But the order of magnitude is the lesson: **nearly everything that a network can
 # win on this set is won by a lookup table**, since nearly every normal session has been seen before. Le and Zhang (ICSE 2022) show the same for five deep
 # models: chosen splits and the share of abnormal sessions decide their figures. A model that loses to "unseen multiset" has learned nothing that you need.
@@ -1791,139 +1812,3 @@ else:
 # - Yeh et al.: *Matrix profile I: All pairs similarity joins for time series*. ICDM 2016.
 # - Mitchell et al.: *Model cards for model reporting*. FAT* 2019.
 # - Le, Zhang: *Log-based anomaly detection with deep learning: How far are we?* ICSE 2022.
-
-# %% the two charts that it asks of course/plots.py
-
-
-def reliability(curves: Mapping[str, pd.DataFrame], *, title: str, ax: Axes | None = None) -> Axes:
-    """Plot what happened against what was said, beside the diagonal of true probabilities.
-
-    Parameters
-    ----------
-    curves : mapping of label to DataFrame
-        From `course.scoring.reliability_curve`: columns `said`, `happened`, `n`.
-    title : str
-        The finding that the chart shows.
-    ax : Axes, optional
-        Where to draw; by default a new figure.
-
-    Returns
-    -------
-    Axes
-        Both axes end where the largest value does.
-    """
-    if ax is None:
-        _, ax = plt.subplots(figsize=(6.0, 3.4))
-    top = 1.05 * max(float(curve[["said", "happened"]].max().max()) for curve in curves.values())
-    ax.plot([0, top], [0, top], color=GREY, ls="--", lw=1, label="as said")
-    for (label, curve), mark in zip(curves.items(), "oD^vPX*" * len(curves), strict=False):
-        ax.plot(curve["said"], curve["happened"], marker=mark, ms=5, label=label)
-    ax.set(
-        title=title, xlabel="probability said", ylabel="share that happened",
-        xlim=(0, top), ylim=(0, top),
-    )  # fmt: skip
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
-
-
-def precision_recall(
-    labels: Any, scores: Mapping[str, Any], *, title: str, ax: Axes | None = None
-) -> Axes:
-    """Plot precision against recall for each score, beside the base rate that chance reaches.
-
-    Parameters
-    ----------
-    labels : array_like of bool, shape (n,)
-        With a positive among them.
-    scores : mapping of label to array_like of float, shape (n,)
-        Higher is more suspicious.
-    title : str
-        The finding that the chart shows.
-    ax : Axes, optional
-        Where to draw; by default a new figure.
-
-    Returns
-    -------
-    Axes
-    """
-    if ax is None:
-        _, ax = plt.subplots(figsize=(6.0, 3.4))
-    truth = np.asarray(labels, dtype=bool)
-    for label, score in scores.items():
-        order = np.argsort(-np.asarray(score, dtype=float), kind="stable")
-        hits = np.cumsum(truth[order])
-        # One point for each distinct score: equal scores are flagged together.
-        ranked = np.asarray(score, dtype=float)[order]
-        last = np.append(ranked[1:] != ranked[:-1], True)
-        ax.plot((hits / truth.sum())[last], (hits / np.arange(1, len(hits) + 1))[last], label=label)
-    ax.axhline(truth.mean(), color=GREY, ls="--", lw=1, label="chance")
-    ax.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
-
-
-# %% its entry in curriculum.toml
-#
-# [[month]]
-# number = 4
-# name = "month-04-ml-in-observability"
-# folder = "month_04"
-# notebook = "ml-in-observability"
-# title = "ML in observability"
-# phase = "ML in observability"
-# hours = "4 to 8"
-# objectives = [
-#   "apply ML to observability",
-#   "predictive analytics",
-#   "pattern recognition",
-#   "practice with ML models",
-# ]
-# milestone = "can apply ML to observability data"
-#
-# [[month.exercise]]
-# id = "leak-free"
-# title = "Features and folds without leaks"
-# points = 15
-# functions = ["lag_features", "time_folds"]
-# time_limit_s = 5
-# skills = ["ML basics", "observability"]
-#
-# [[month.exercise]]
-# id = "templates"
-# title = "Mine templates"
-# points = 15
-# functions = ["mine", "parse"]
-# time_limit_s = 5
-# skills = ["observability", "ML basics"]
-#
-# [[month.exercise]]
-# id = "incident-kind"
-# title = "The kind of an incident"
-# points = 15
-# functions = ["fit_classifier", "classify"]
-# time_limit_s = 20
-# skills = ["ML basics", "incident automation"]
-#
-# [[month.exercise]]
-# id = "breach-risk"
-# title = "Predict a breach"
-# points = 15
-# functions = ["breach_labels", "fit_risk", "risk"]
-# time_limit_s = 30
-# skills = ["basic ML in operations", "predictive operations"]
-#
-# [[month.exercise]]
-# id = "patterns"
-# title = "Groups and motifs"
-# points = 15
-# functions = ["cluster_incidents", "matrix_profile"]
-# time_limit_s = 15
-# skills = ["ML basics", "anomaly detection"]
-#
-# [[month.exercise]]
-# id = "milestone"
-# title = "Milestone: a pipeline, judged at the natural rate"
-# points = 25
-# functions = ["train", "model_card", "save", "load", "read_card"]
-# time_limit_s = 40
-# skills = ["basic ML in operations", "ML basics"]
