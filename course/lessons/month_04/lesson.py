@@ -478,8 +478,8 @@ def mine(messages: list[str], *, prefix: int = 2, similarity: float = 0.5) -> pd
     templates: list[list[str]] = []
     born: list[int] = []
     groups = []
-    for message in messages:
-        words = message.split()
+    for line in messages:
+        words = line.split()
         opening = ["<*>" if any(c.isdigit() for c in word) else word for word in words[:prefix]]
         leaf = leaves.setdefault((len(words), *opening), [])
         best, highest = None, -1.0
@@ -529,8 +529,8 @@ def parse(messages: list[str]) -> list[int]:
     ]
     pattern = re.compile("|".join(f"(?:{mask})" for mask in masks))
     masked = []
-    for message in messages:
-        words = pattern.sub("<*>", message).split()
+    for line in messages:
+        words = pattern.sub("<*>", line).split()
         # What a parameter is glued to is no help either: `zone=<*>`, `(<*>)`.
         later = ["<*>" if re.search(r"<\*>|\d", word) else word for word in words[2:]]
         masked.append(" ".join([*words[:2], *later]))
