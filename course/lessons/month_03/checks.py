@@ -522,7 +522,7 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     flags = ask([(models[day.service], day, 1440) for day in days])
     results = _by_event(days, flags)
     name = "event F1 on 40 incident days and 30 quiet days"
-    judged = _judged(name, results, 0.77, 0.80, 1.5, 3.0)
+    judged = _judged(name, results, 0.73, 0.78, 1.5, 3.0)
     if not judged.score:
         return [judged]
     problem = _looks_ahead(student, hidden, days, flags, results, fit, ask)
