@@ -192,7 +192,7 @@ _TEMPLATES = [
     _mistake("templates", "default similarity", "Siblings of one opening are merged",
              ("similarity=0.65)", "similarity=0.5)"), (_GLUED, "later = words[2:]")),
     _mistake("templates", "no masks", "Lists and quotes change the number of words",
-             ('pattern.sub("<*>", message)', "message")),
+             ('pattern.sub("<*>", line)', "line")),
     _mistake("templates", "higher similarity", "What is glued to a parameter stays, and counts",
              (_GLUED, "later = words[2:]"), ("similarity=0.65)", "similarity=0.75)"),
              kind="alternative"),
