@@ -45,8 +45,8 @@ afternoon = shop.Scenario(
     pd.Timestamp("2026-04-14T13:00Z"),
     minutes=120,
     seed=12,
-    faults=(shop.Fault("bad_deploy", "payment", start=75, minutes=45, severity=0.9),),
-    deploys=(shop.Deploy("search", 40, "v311"), shop.Deploy("cart", 70, "v87")),
+    faults=(shop.Fault("network_delay", "payment", start=75, minutes=45, severity=0.9),),
+    deploys=(shop.Deploy("search", 40, "v311"), shop.Deploy("cart", 70, "v87"), shop.Deploy("payment", 75, "v162")),
     flags=(shop.Flag("storefront", 78, "new-layout"),),
 )
 recording = shop.simulate(afternoon)
@@ -788,7 +788,7 @@ def localise_spans(spans: pd.DataFrame, since: pd.Timestamp) -> pd.Series:
     begin = own.groupby(trace)["start"].min()
     late = (begin >= since).to_numpy()
     quiet = ~late[trace]
-    misbehaved = own["own_error"].to_numpy(bool)
+    misbehaved = own["own_error"].to_numpy(bool, copy=True)
     for number in range(len(services)):
         usual = own["own_ms"].to_numpy()[quiet & (service == number)]
         if len(usual):
@@ -881,14 +881,14 @@ def localise_drop(table: pd.DataFrame, dimensions: list[str]) -> dict[str, str]:
         Dimension -> value; {} if nothing is wrong.
     """
     ### BEGIN SOLUTION
+    table = table.reset_index(drop=True)
     fall = np.log(np.maximum(table["actual"], 1e-9) / table["expected"]).clip(lower=-4)
     center = float(fall.quantile(0.75))
     best: tuple[float, int, dict[str, str]] = (0.0, 0, {})
     for size in range(1, len(dimensions) + 1):
         for names in combinations(dimensions, size):
-            for values, rows in table.groupby(list(names)).groups.items():
-                inside = fall.loc[rows]
-                outside = fall.drop(rows)
+            for values, rows in table.groupby(list(names)):
+                inside, outside = fall.loc[rows.index], fall.drop(rows.index)
                 if len(inside) < 2 or not len(outside):
                     continue
                 # How much of the spread of the leaves two levels, inside and outside, explain.
