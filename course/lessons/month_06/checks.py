@@ -284,7 +284,9 @@ def _backdoor(edges: Edges, treatment: str, outcome: str, chosen: set[str]) -> b
     if chosen & (_descendants(edges, treatment) | {treatment, outcome}):
         return False
     cut = [(cause, effect) for cause, effect in edges if cause != treatment]
-    opened = {name for name in {n for edge in cut for n in edge} if _descendants(cut, name) & chosen}
+    opened = {
+        name for name in {n for edge in cut for n in edge} if _descendants(cut, name) & chosen
+    }
     # Walk along paths; a state is a node and whether it was entered along an arrow into it.
     seen: set[tuple[str, bool]] = set()
     queue = [(treatment, False)]
@@ -351,7 +353,9 @@ _VARIABLES = ["load", "pool", "cpu", "queue", "latency", "errors", "retries", "m
 def _sample(
     rng: np.random.Generator, names: list[str], edges: Edges, treatment: str, outcome: str
 ) -> tuple[pd.DataFrame, float]:
-    weights = {edge: float(rng.uniform(0.4, 1.2) * rng.choice([-1, 1], p=[0.3, 0.7])) for edge in edges}
+    weights = {
+        edge: float(rng.uniform(0.4, 1.2) * rng.choice([-1, 1], p=[0.3, 0.7])) for edge in edges
+    }
     values: dict[str, np.ndarray] = {}
     total = dict.fromkeys(names, 0.0)
     total[treatment] = 1.0
@@ -374,7 +378,7 @@ def _slope(frame: pd.DataFrame, treatment: str, outcome: str, chosen: list[str])
 
 _SEEN_ON_TRACES = ("bad_deploy", "bad_config", "network_delay", "network_loss", "slow_query",
                    "third_party_outage")  # fmt: skip
-_TRACES = (0.68, 0.80)
+_TRACES = (0.60, 0.72)
 
 
 def check_ochiai(student: Student, hidden: Hidden) -> list[Case]:
@@ -424,14 +428,14 @@ def _ochiai(covered: pd.DataFrame, failed: pd.Series) -> pd.Series:
 def _traced(seed: int) -> list[tuple[pd.DataFrame, pd.Timestamp, str]]:
     rng = np.random.default_rng([seed & (2**64 - 1), 1])
     drawn = shop.draw_incidents(
-        24, seed, minutes=90, kinds=_SEEN_ON_TRACES, severity=(0.5, 1.0), surge_share=0.3
+        24, seed, minutes=90, kinds=_SEEN_ON_TRACES, severity=(0.65, 1.0), surge_share=0.3
     )
     made = []
     for scenario, recording in zip(drawn, shop.simulate_many(drawn), strict=True):
         fault, index = scenario.faults[0], scenario.index
         begin = max(fault.start - 20, 0)
         end = min(fault.start + 10, len(index) - 1)
-        spans = window(recording, index[begin], index[end], trace_share=0.004, line_share=0.0).spans
+        spans = window(recording, index[begin], index[end], trace_share=0.008, line_share=0.0).spans
         spans = spans.iloc[rng.permutation(len(spans))].reset_index(drop=True)
         made.append((spans, index[fault.start], fault.service))
     return made
@@ -449,7 +453,11 @@ def check_revenue(student: Student, hidden: Hidden) -> list[Case]:
     found, calm = [], []
     for answer, (_, _, truth) in zip(answers, tables, strict=True):
         if not isinstance(answer, dict):
-            return [Case("slices", 0.0, f"localise_drop must return a dict, not {type(answer).__name__}")]
+            return [
+                Case(
+                    "slices", 0.0, f"localise_drop must return a dict, not {type(answer).__name__}"
+                )
+            ]
         (found if truth else calm).append(answer == truth)
     value, silent = float(np.mean(found)), float(np.mean(calm))
     score = ramp(value, *_SLICES) * silent
@@ -463,7 +471,10 @@ def _tables(seed: int) -> list[tuple[pd.DataFrame, list[str], dict[str, str]]]:
     made = []
     for number in rng.permutation(40):
         count = int(rng.integers(2, 5))
-        names = [str(n) for n in rng.permutation(["region", "version", "method", "channel", "plan"])[:count]]
+        names = [
+            str(n)
+            for n in rng.permutation(["region", "version", "method", "channel", "plan"])[:count]
+        ]
         levels = [[f"{name[0]}{n}" for n in range(int(rng.integers(3, 7)))] for name in names]
         table = pd.MultiIndex.from_product(levels, names=names).to_frame(index=False)
         table["expected"] = rng.lognormal(5, 1.3, len(table)).round(2) + 1
@@ -501,7 +512,13 @@ def check_changes(student: Student, hidden: Hidden) -> list[Case]:
         for a, w in zip(found, wanted, strict=True)
     ]
     pairs = [right_ones[n] and right_ones[n + 1] for n in range(0, 40, 2)]
-    return [_share("pairs of logs", pairs, "window and slack, kinds, all symptoms reached, order, positions?")]
+    return [
+        _share(
+            "pairs of logs",
+            pairs,
+            "window and slack, kinds, all symptoms reached, order, positions?",
+        )
+    ]
 
 
 def _change_case(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -509,10 +526,13 @@ def _change_case(rng: np.random.Generator) -> tuple[Any, ...]:
     names = sorted({*graph["caller"], *graph["callee"]})
     symptoms = [str(n) for n in rng.choice(names, int(rng.integers(1, 3)), replace=False)]
     onset = pd.Timestamp("2026-05-04T00:00Z") + int(rng.integers(20_000)) * _MINUTE
-    width, slack = int(rng.choice([10, 20, 30, 45])), int(rng.integers(0, 4))
-    size = int(rng.integers(8, 20))
+    width, slack = int(rng.choice([10, 20, 30, 45])), int(rng.integers(2, 7))
+    size = int(rng.integers(10, 22))
     offsets = rng.integers(-width - 8, 10, size)
     offsets[:4] = [-width, slack, -width - 1, slack + 1]
+    offsets[4 : 4 + size // 2] = rng.integers(
+        -slack, slack + 1, size // 2
+    )  # before as well as after
     kinds = rng.choice(["deploy", "config", "flag", "scale"], size, p=[0.4, 0.2, 0.2, 0.2])
     table = pd.DataFrame({
         "time": [onset + int(minutes) * _MINUTE for minutes in offsets],
@@ -539,7 +559,7 @@ def _suspects(
 # ---------------------------------------------------------------- exercise 7
 
 _PER_KIND, _CALM = 3, 18
-_AVERAGE, _PATHS, _SILENT = (0.6, 0.72), (0.48, 0.62), (0.45, 0.65)
+_AVERAGE, _PATHS, _SILENT = (0.6, 0.72), (0.48, 0.62), (0.4, 0.6)
 
 
 def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
@@ -566,7 +586,9 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
                       and all(pair in steps for pair in zip(path, path[1:], strict=False)))  # fmt: skip
     quiet = ramp(float(np.mean(silent)), *_SILENT)
     high, shown = float(np.mean(average)), float(np.mean(traced))
-    note = "" if quiet == 1 else f"; silent in {np.mean(silent):.0%} of the windows with nothing wrong"
+    note = (
+        "" if quiet == 1 else f"; silent in {np.mean(silent):.0%} of the windows with nothing wrong"
+    )
     ranked, evident = ramp(high, *_AVERAGE), ramp(shown, *_PATHS)
     return [
         Case(name, ranked * quiet, "" if ranked * quiet == 1 else f"Avg@5 {high:.2f}; full points from "
@@ -599,9 +621,14 @@ def _windows(seed: int) -> list[tuple[tuple[Any, ...], str]]:
     rng = np.random.default_rng([seed & (2**64 - 1), 1])
     drawn = draw_windows(_PER_KIND, _CALM, seed)
     made = []
-    for each, recording in zip(drawn, shop.simulate_many([one.scenario for one in drawn]), strict=True):
+    for each, recording in zip(
+        drawn, shop.simulate_many([one.scenario for one in drawn]), strict=True
+    ):
         seen: Window = window(recording, each.start, each.end)
-        tables = [table.iloc[rng.permutation(len(table))].reset_index(drop=True) for table in (seen.logs, seen.spans)]
+        tables = [
+            table.iloc[rng.permutation(len(table))].reset_index(drop=True)
+            for table in (seen.logs, seen.spans)
+        ]
         metrics = seen.metrics.iloc[:, rng.permutation(seen.metrics.shape[1])]
         happened = recording.events
         happened = happened[happened["time"].between(each.start, each.end, inclusive="left")]

@@ -17,7 +17,7 @@
 # # Month 6 · Root cause analysis
 #
 # **Tuesday, 14:20.** Checkout is slow, the page is out, and the bridge is full. The database team shows a chart on
-# which the load of orders-db rises with the latency of checkout: correlation 0.9. The database gets more
+# which the load of orders-db rises with the latency of checkout. The database gets more
 # connections. Nothing changes. At 15:05 somebody looks at payment, which had been released at 14:15, and rolls it
 # back. The chart had been true all along: on any afternoon the database's load and checkout's latency rise together,
 # because more customers raise both.
@@ -46,7 +46,11 @@ afternoon = shop.Scenario(
     minutes=120,
     seed=12,
     faults=(shop.Fault("network_delay", "payment", start=75, minutes=45, severity=0.9),),
-    deploys=(shop.Deploy("search", 40, "v311"), shop.Deploy("cart", 70, "v87"), shop.Deploy("payment", 75, "v162")),
+    deploys=(
+        shop.Deploy("search", 40, "v311"),
+        shop.Deploy("cart", 70, "v87"),
+        shop.Deploy("payment", 75, "v162"),
+    ),
     flags=(shop.Flag("storefront", 78, "new-layout"),),
 )
 recording = shop.simulate(afternoon)
@@ -59,7 +63,10 @@ image = ax.imshow(ratio.T, aspect="auto", cmap="RdBu_r", vmin=-2, vmax=2, interp
 ax.set_yticks(range(len(ratio.columns)), ratio.columns, fontsize=7)
 ax.set_xticks(range(0, 120, 15), [f"{time:%H:%M}" for time in ratio.index[::15]])
 ax.axvline(75, color="black", ls="--", lw=1)
-ax.set(title="One fault, several services in trouble: latency p99 against the quiet time", xlabel="time (UTC)")
+ax.set(
+    title="One fault, several services in trouble: latency p99 against the quiet time",
+    xlabel="time (UTC)",
+)
 ax.grid(visible=False)
 figure.colorbar(image, label="log2 of the ratio")
 plt.show()
@@ -112,7 +119,10 @@ for _ in shop.SERVICES:
         reach[caller] |= reach[callee]
 sizes = pd.Series({name: len(found) for name, found in reach.items()}).sort_values()
 ax = sizes.plot.barh(figsize=(7.5, 4.2), color=plots.BLUE)
-ax.set(title="At the gateway everybody is a candidate; at payment three are", xlabel="candidates for the cause")
+ax.set(
+    title="At the gateway everybody is a candidate; at payment three are",
+    xlabel="candidates for the cause",
+)
 plt.show()
 print("checkout and account both in trouble:", sorted(reach["checkout"] & reach["account"]))
 
@@ -208,7 +218,9 @@ assert _check_graph == {"a": [], "b": ["a", "c"], "c": ["b"], "d": []}, (
     f"causal_graph of a cycle, a message and a call to itself: {_check_graph}"
 )
 assert candidates(_check_calls, ["a"]) == ["a", "b", "c"], "nearest first; the symptom is one, too"
-assert candidates(_check_calls, ["a", "c"]) == ["b", "c"], "farthest symptom decides: b is 1, c is 2"
+assert candidates(_check_calls, ["a", "c"]) == ["b", "c"], (
+    "farthest symptom decides: b is 1, c is 2"
+)
 assert candidates(_check_calls, ["d"]) == ["d"], "nobody waits for a message"
 assert candidates(_check_calls, []) == [] and candidates(_check_calls, ["x"]) == ["x"]
 print("exercise 1: the visible check passes")
@@ -364,8 +376,12 @@ ranked = [
     if root
 ]
 by_name = [(pd.Series(0.0, scores.index), root) for scores, root in ranked]
-print(f"{len(ranked)} incidents: Avg@5 of robust scores {average_accuracy(ranked)[0]:.2f}, ", end="")
-print(f"of a constant {average_accuracy(by_name)[0]:.2f}, of chance {average_accuracy(ranked)[1]:.2f}")
+print(
+    f"{len(ranked)} incidents: Avg@5 of robust scores {average_accuracy(ranked)[0]:.2f}, ", end=""
+)
+print(
+    f"of a constant {average_accuracy(by_name)[0]:.2f}, of chance {average_accuracy(ranked)[1]:.2f}"
+)
 loudest = [
     (robust_scores(one.metrics, each.since).max(), bool(root))
     for one, each, root in zip(seen, drawn, roots, strict=True)
@@ -375,7 +391,12 @@ for height, (broken, label) in enumerate([(False, "nothing wrong"), (True, "a fa
     values = [value for value, found in loudest if found == broken]
     ax.plot(values, [height] * len(values), "o", alpha=0.6)
 ax.set_yticks([0, 1], ["nothing wrong", "a fault"])
-ax.set(xscale="log", ylim=(-0.6, 1.6), xlabel="highest score of the window", title="The highest score does not tell a fault from none")
+ax.set(
+    xscale="log",
+    ylim=(-0.6, 1.6),
+    xlabel="highest score of the window",
+    title="The highest score does not tell a fault from none",
+)
 plt.show()
 
 # %% [markdown]
@@ -424,7 +445,11 @@ three = {
 }
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
 points = axes[0].scatter(pool[:800], checkout[:800], c=load[:800], s=8, cmap="viridis")
-axes[0].set(title="Together, because of load", xlabel="pool (standardised)", ylabel="checkout latency (standardised)")
+axes[0].set(
+    title="Together, because of load",
+    xlabel="pool (standardised)",
+    ylabel="checkout latency (standardised)",
+)
 figure.colorbar(points, label="load")
 axes[1].barh(list(three), list(three.values()), color=[plots.RED, plots.GREEN, plots.RED])
 axes[1].axvline(0, color="black", lw=1)
@@ -547,7 +572,14 @@ def causal_effect(
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-backdoor", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
-_check_edges = [("load", "pool"), ("load", "y"), ("pool", "m"), ("m", "y"), ("pool", "c"), ("y", "c")]
+_check_edges = [
+    ("load", "pool"),
+    ("load", "y"),
+    ("pool", "m"),
+    ("m", "y"),
+    ("pool", "c"),
+    ("y", "c"),
+]
 _check_names = ["load", "pool", "m", "c", "y"]
 assert adjustment_set(_check_edges, "pool", "y", _check_names) == ["load"], (
     "load is the confounder; m is a mediator and c a collider"
@@ -555,7 +587,9 @@ assert adjustment_set(_check_edges, "pool", "y", _check_names) == ["load"], (
 assert adjustment_set(_check_edges, "pool", "y", ["m", "c"]) is None, "load was not observed"
 assert adjustment_set(_check_edges, "load", "y", _check_names) == [], "nothing points into load"
 _check_m = [("u", "x"), ("u", "m"), ("v", "m"), ("v", "y"), ("x", "y")]
-assert adjustment_set(_check_m, "x", "y", ["m", "v"]) == [], "the collider m blocks the path by itself"
+assert adjustment_set(_check_m, "x", "y", ["m", "v"]) == [], (
+    "the collider m blocks the path by itself"
+)
 _check_rng = np.random.default_rng(0)
 _check_load = _check_rng.normal(size=3000)
 _check_pool = _check_load + _check_rng.normal(size=3000)
@@ -580,7 +614,9 @@ graph = [("load", "pool"), ("load", "checkout"), ("pool", "checkout")]
 mine = causal_effect(checked, graph, "pool", "checkout")
 fitted = sm.OLS(checked["checkout"], sm.add_constant(checked[["pool", "load"]])).fit()
 low, high = fitted.conf_int().loc["pool"]
-print(f"yours {mine:.4f}, statsmodels {fitted.params['pool']:.4f}, 95 % interval {low:.3f} to {high:.3f}")
+print(
+    f"yours {mine:.4f}, statsmodels {fitted.params['pool']:.4f}, 95 % interval {low:.3f} to {high:.3f}"
+)
 
 # %% [markdown]
 # ### Where no graph is known: the PC algorithm and its limits
@@ -627,7 +663,11 @@ def pc_skeleton(table: pd.DataFrame, critical: float) -> set[frozenset[str]]:
 
 for minutes in (60, 1440):
     kept = pc_skeleton(signals.iloc[:minutes], 2.58)
-    print(f"{minutes} minutes: {len(kept)} edges:", *sorted(" - ".join(sorted(edge)) for edge in kept), sep="\n  ")
+    print(
+        f"{minutes} minutes: {len(kept)} edges:",
+        *sorted(" - ".join(sorted(edge)) for edge in kept),
+        sep="\n  ",
+    )
 
 # %% [markdown]
 # What is left depends on how much data there is: a test that finds nothing removes the edge, so little data give few
@@ -644,7 +684,9 @@ for minutes in (60, 1440):
 # outliers*, ICML 2022). Our simulator *is* the model, with its noise in the seed, so we may ask it directly.
 
 # %%
-without = shop.simulate(shop.Scenario(afternoon.start, 120, 12, deploys=afternoon.deploys, flags=afternoon.flags))
+without = shop.simulate(
+    shop.Scenario(afternoon.start, 120, 12, deploys=afternoon.deploys, flags=afternoon.flags)
+)
 happened = recording.service("checkout")["latency_p99_ms"]
 counterfactual = without.service("checkout")["latency_p99_ms"]
 truth_table = pd.DataFrame({"start": [story.start], "end": [story.end]})
@@ -656,7 +698,9 @@ plots.timeline(
 )
 plt.show()
 extra = (happened - counterfactual)[happened.index >= story.start]
-print(f"of checkout's p99, {extra.mean():.0f} ms are due to the release; before it {(happened - counterfactual)[:70].abs().max():.1f} ms")
+print(
+    f"of checkout's p99, {extra.mean():.0f} ms are due to the release; before it {(happened - counterfactual)[:70].abs().max():.1f} ms"
+)
 
 # %% [markdown]
 # ## 4 · Localise on traces
@@ -674,6 +718,7 @@ print(f"of checkout's p99, {extra.mean():.0f} ms are due to the release; before 
 # it on every path is, too. What helps is a better word for "covers": a service is covered if it **misbehaved
 # by itself**, which a trace can tell. Its **own time** is its span's duration less that of the spans it called, and an
 # error is its **own error** if no span that it called failed.
+
 
 # %%
 def own_parts(spans: pd.DataFrame) -> pd.DataFrame:
@@ -703,7 +748,10 @@ def own_parts(spans: pd.DataFrame) -> pd.DataFrame:
 
 # %%
 story_spans = window(
-    recording, story.start - pd.Timedelta("30min"), story.start + pd.Timedelta("15min"), trace_share=0.004
+    recording,
+    story.start - pd.Timedelta("30min"),
+    story.start + pd.Timedelta("15min"),
+    trace_share=0.004,
 ).spans
 parts = own_parts(story_spans)
 late = parts["start"] >= story.start
@@ -715,8 +763,12 @@ table = pd.DataFrame(
     }
 )  # fmt: skip
 chosen_rows = table.sort_values("all errors").tail(6)
-ax = (100 * chosen_rows[["all errors", "after"]]).plot.barh(figsize=(8, 3), color=[plots.GREY, plots.RED])
-ax.set(title="Callers fail, too, but not by themselves", xlabel="spans of the incident (%)", ylabel="")
+ax = (100 * chosen_rows[["all errors", "after"]]).plot.barh(
+    figsize=(8, 3), color=[plots.GREY, plots.RED]
+)
+ax.set(
+    title="Callers fail, too, but not by themselves", xlabel="spans of the incident (%)", ylabel=""
+)
 ax.legend(["failed", "failed by itself"], loc="lower right")
 plt.show()
 
@@ -736,9 +788,9 @@ plt.show()
 # Services that you leave out come last. `own_parts` may be used.
 #
 # **Scored.** `localise_spans` on 24 unseen incidents of six kinds (bad releases and settings, slow queries, delay and
-# loss on the network, an outage of the third party; severities from 0.5): points rise with Avg@5, ties by lot over
-# the 19 services, from 0.68 to 0.80. Counting all traces from `since` on that fail or are slow, and visited services
-# as covered, reaches 0.52 to 0.65. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
+# loss on the network, an outage of the third party; severities from 0.65): points rise with Avg@5, ties by lot over
+# the 19 services, from 0.60 to 0.72. Counting all traces from `since` on that fail or are slow, and visited services
+# as covered, reaches 0.51 to 0.59. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
 # far as the incidents earn theirs. 5 s per call.
 
 
@@ -762,7 +814,9 @@ def ochiai(covered: pd.DataFrame, failed: pd.Series) -> pd.Series:
     hit, bad = covered.to_numpy(bool), failed.to_numpy(bool)
     both = hit[bad].sum(axis=0).astype(float)
     below = np.sqrt(bad.sum() * hit.sum(axis=0).astype(float))
-    return pd.Series(np.divide(both, below, out=np.zeros_like(both), where=below > 0), covered.columns)
+    return pd.Series(
+        np.divide(both, below, out=np.zeros_like(both), where=below > 0), covered.columns
+    )
     ### END SOLUTION
 
 
@@ -792,7 +846,9 @@ def localise_spans(spans: pd.DataFrame, since: pd.Timestamp) -> pd.Series:
     for number in range(len(services)):
         usual = own["own_ms"].to_numpy()[quiet & (service == number)]
         if len(usual):
-            misbehaved |= (service == number) & (own["own_ms"].to_numpy() > np.quantile(usual, 0.98))
+            misbehaved |= (service == number) & (
+                own["own_ms"].to_numpy() > np.quantile(usual, 0.98)
+            )
     covered = np.zeros((len(traces), len(services)), dtype=bool)
     covered[trace[misbehaved], service[misbehaved]] = True
     # Traces from before are the passing ones: what misbehaved then, too, is no news.
@@ -805,7 +861,9 @@ _check_covered = pd.DataFrame(
     {"a": [True, True, True, True], "b": [True, True, False, False], "c": [False] * 4}
 )
 _check_found = ochiai(_check_covered, pd.Series([True, True, False, False]))
-assert list(_check_found.index) == ["a", "b", "c"], "one score per part, in the order of the columns"
+assert list(_check_found.index) == ["a", "b", "c"], (
+    "one score per part, in the order of the columns"
+)
 assert np.allclose(_check_found, [2**-0.5, 1, 0]), f"0.707, 1 and 0, not {_check_found.tolist()}"
 assert (ochiai(_check_covered, pd.Series([False] * 4)) == 0).all(), "nothing fails: 0 for all"
 _check_scores = localise_spans(story_spans.sample(frac=1, random_state=0), story.start)
@@ -831,7 +889,8 @@ print(localise_spans(story_spans, story.start).nlargest(5).round(2).to_string())
 # %%
 dimensions = ["region", "version", "method"]
 leaves = pd.MultiIndex.from_product(
-    [["north", "south", "east", "west"], ["v1", "v2", "v3"], ["card", "invoice", "wallet"]], names=dimensions
+    [["north", "south", "east", "west"], ["v1", "v2", "v3"], ["card", "invoice", "wallet"]],
+    names=dimensions,
 ).to_frame(index=False)
 rng = np.random.default_rng(2)
 leaves["expected"] = rng.lognormal(6, 1, len(leaves))
@@ -910,8 +969,12 @@ _check_slice = localise_drop(leaves, dimensions)
 assert _check_slice == {"version": "v3", "method": "wallet"}, f"v3 with wallet, not {_check_slice}"
 _check_fine = leaves.assign(actual=leaves["expected"])
 assert localise_drop(_check_fine, dimensions) == {}, "nothing is wrong: {}"
-_check_one = leaves.assign(actual=leaves["expected"].where(leaves["region"] != "east", leaves["expected"] / 2))
-assert localise_drop(_check_one, dimensions) == {"region": "east"}, "as few dimensions as describe it"
+_check_one = leaves.assign(
+    actual=leaves["expected"].where(leaves["region"] != "east", leaves["expected"] / 2)
+)
+assert localise_drop(_check_one, dimensions) == {"region": "east"}, (
+    "as few dimensions as describe it"
+)
 print("exercise 5: the visible check passes")
 
 # %% [markdown]
@@ -1043,14 +1106,18 @@ print(story_changes.iloc[suspect_rows].to_string())
 # %%
 calm = [(one, each) for one, each, root in zip(seen, drawn, roots, strict=True) if not root]
 accused = [robust_scores(one.metrics, each.since) for one, each in calm]
-print(pd.DataFrame({"accused": [s.idxmax() for s in accused], "score": [s.max() for s in accused]}).round(1).to_string(index=False))
+print(
+    pd.DataFrame({"accused": [s.idxmax() for s in accused], "score": [s.max() for s in accused]})
+    .round(1)
+    .to_string(index=False)
+)
 limits = np.quantile([s.max() for s in accused], [0.5, 0.9])
 print(f"incidents with a higher score than half of these: {np.mean([s.max() > limits[0] for s, _ in ranked]):.0%}, "
       f"than 90 % of these: {np.mean([s.max() > limits[1] for s, _ in ranked]):.0%}")  # fmt: skip
 
 # %% [markdown]
-# Every window has its accused, with a score that many an incident does not reach. A threshold that is silent on nine
-# of ten quiet windows loses a good part of the incidents. What helps is what this month taught:
+# Every window has its accused, and two of these eight scores are higher than those of nearly all incidents. A threshold
+# that is silent on nine of ten quiet windows loses nearly all of them. What helps is what this month taught:
 #
 # - **take load out** (section 3): compare utilisation and queue *per request*, and a service's rate with what its
 #   callers send; a surge then explains itself;
@@ -1075,13 +1142,14 @@ print(f"incidents with a higher score than half of these: {np.mean([s.max() > li
 # service, each next one is a caller that waits for the one before, and the last is a service for which nobody waits.
 # `[]` for an empty ranking.
 #
-# **Scored** on 39 incidents, three of each kind of fault, severities from 0.65, and 16 windows with nothing wrong:
+# **Scored** on 39 incidents, three of each kind of fault, severities from 0.65, and 18 windows with nothing wrong:
 #
-# - 14 points by Avg@5 over the 19 services, an empty ranking counting 0, from FOOT to TOP;
-# - 4 points by the share of incidents whose cause stands first *and* whose path is true, from PFOOT to PTOP;
-# - 2 points by Avg@5, once more, and silence alone.
+# - 14 points by Avg@5 over the 19 services, an empty ranking counting 0, from 0.60 to 0.72;
+# - 4 points by the share of incidents whose cause stands first *and* whose path is true, from 0.48
+#   to 0.62;
+# - 2 points by Avg@5 as above, for silence.
 #
-# All are multiplied by silence: the share of windows with nothing wrong that give `[]`, from 0.5 (nothing) to 0.7
+# All are multiplied by silence: the share of windows with nothing wrong that give `[]`, from 0.4 (nothing) to 0.6
 # (all). The robust score of exercise 2 with the best threshold for its silence stays below the foot.
 # 4 s per call.
 
@@ -1124,7 +1192,9 @@ def diagnose(
     own = own_parts(spans)
     found = [
         *_rca_metrics(metrics, own, since, late),
-        *_rca_logs(logs, since, late, (metrics.index >= late).sum() / (metrics.index < since).sum()),
+        *_rca_logs(
+            logs, since, late, (metrics.index >= late).sum() / (metrics.index < since).sum()
+        ),
         *_rca_spans(own, since, late),
     ]
     if max(score for *_, score in found) < _RCA_THRESHOLD:
@@ -1135,13 +1205,19 @@ def diagnose(
         for caller, callee in zip(waits_for["caller"], waits_for["callee"], strict=True):
             below.setdefault(caller, set()).update({callee}, below.get(callee, ()))
     levels = ("latency_p50_ms", "latency_p99_ms", "error_ratio")
-    loud = {(service, _RCA_FAMILY[name]) for service, name, score in found if name in levels and score > 4}
+    loud = {
+        (service, _RCA_FAMILY[name])
+        for service, name, score in found
+        if name in levels and score > 4
+    }
     flooded = {service for service, name, score in found if name == "request_rate" and score > 4}
     scores: dict[str, list[float]] = {}
     for service, name, score in found:
         family = _RCA_FAMILY.get(name)
         echo = any((other, family) in loud for other in below.get(service, ()))
-        echo |= service in flooded and (family is not None or name in ("cpu_utilization", "duration"))
+        echo |= service in flooded and (
+            family is not None or name in ("cpu_utilization", "duration")
+        )
         scores.setdefault(service, []).append(score * (0.15 if echo else 1.0))
     total = {}
     for service, values in scores.items():
@@ -1248,7 +1324,9 @@ def _rca_path(waits_for, cause):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-milestone", "locked": true, "points": 20, "schema_version": 3, "solution": false, "task": false}
-_check_none = pd.DataFrame({"time": pd.Series([], dtype="datetime64[us, UTC]"), "kind": [], "service": [], "detail": []})
+_check_none = pd.DataFrame(
+    {"time": pd.Series([], dtype="datetime64[us, UTC]"), "kind": [], "service": [], "detail": []}
+)
 _check_window = window(
     recording, story.start - pd.Timedelta("35min"), story.start + pd.Timedelta("20min")
 )
@@ -1257,10 +1335,14 @@ _check_answer = diagnose(
 )
 assert isinstance(_check_answer, tuple) and len(_check_answer) == 2, "a tuple of two lists"
 _check_ranking, _check_path = _check_answer
-assert len(_check_ranking) <= 5 and len(set(_check_ranking)) == len(_check_ranking), "five at most, each once"
+assert len(_check_ranking) <= 5 and len(set(_check_ranking)) == len(_check_ranking), (
+    "five at most, each once"
+)
 assert _check_ranking[:1] == ["payment"], f"the story's cause is payment, not {_check_ranking[:1]}"
 _check_waits = set(zip(waiting["callee"], waiting["caller"], strict=True))
-assert _check_path[:1] == ["payment"] and _check_path[-1] == "gateway", f"from payment to the gateway: {_check_path}"
+assert _check_path[:1] == ["payment"] and _check_path[-1] == "gateway", (
+    f"from payment to the gateway: {_check_path}"
+)
 assert all(pair in _check_waits for pair in zip(_check_path, _check_path[1:], strict=False)), (
     "each next service waits for the one before"
 )
@@ -1286,5 +1368,172 @@ kinds = [each.scenario.faults[0].kind for each, root in zip(drawn, roots, strict
 figure, ax = plt.subplots(figsize=(8, 3.2))
 ax.barh(kinds, [max(6 - place, 0) if place else 0 for place in places], color=plots.BLUE)
 ax.set_xticks([0, 1, 2, 3, 4, 5], ["not in 5", "5th", "4th", "3rd", "2nd", "1st"])
-ax.set(title=f"Place of the cause in {len(kinds)} incidents; silent on {sum(silent)} of {len(silent)} calm windows", xlabel="place of the true cause")
+ax.set(
+    title=f"Place of the cause in {len(kinds)} incidents; silent on {sum(silent)} of {len(silent)} calm windows",
+    xlabel="place of the true cause",
+)
 plt.show()
+
+# %% [markdown]
+# ## 8 · In the field
+#
+# ### PetShop
+#
+# **PetShop** (Hardt, Orchard, Blöbaum, Kirschbaum, Kasiviswanathan, *The PetShop dataset: finding causes of performance
+# issues across microservices*, CLeaR 2024) is a small shop on AWS with 52 injected issues, five or six rows of five
+# minutes each, and about two days without an issue. The next cell ranks the nodes below the symptom by **your** `robust_scores` of
+# the metric that rang, alone, and with echoes discounted by **your** `candidates`: a node counts a tenth if a node that it
+# waits for scores above 3. The quiet time was recorded months later, so the cell moves it before the issue.
+# Without the data it prints how to get them.
+
+# %%
+from course.telemetry.public import PublicDataMissing
+
+petshop_known: dict[tuple[str, str], pd.Series] = {}
+
+
+def petshop_scores(petshop, issue) -> pd.Series:
+    """Your robust score of the symptom's metric at each node, computed once an issue."""
+    if (issue.name, issue.metric) not in petshop_known:
+        columns = [
+            column for column in issue.metrics.columns
+            if column[1:] == (issue.metric, "Average") and column in petshop.quiet.columns
+        ]  # fmt: skip
+        quiet, issued = petshop.quiet[columns], issue.metrics[columns]
+        earlier = pd.to_timedelta(np.arange(len(quiet), 0, -1) * 5, unit="min")
+        table = pd.concat([quiet.set_axis(issued.index[0] - earlier), issued]).droplevel(2, axis=1)
+        petshop_known[issue.name, issue.metric] = robust_scores(table, issued.index[0])
+    return petshop_known[issue.name, issue.metric]
+
+
+def below_symptom(petshop, issue) -> list[str]:
+    """The nodes below the symptom, by your `candidates`."""
+    rows = [
+        (caller, callee, True) for caller, callees in petshop.calls.items() for callee in callees
+    ]
+    return candidates(pd.DataFrame(rows, columns=["caller", "callee", "waits"]), [issue.symptom])[
+        1:
+    ]
+
+
+def alone(petshop, issue) -> pd.Series:
+    scores = petshop_scores(petshop, issue)
+    return scores[scores.index.isin(below_symptom(petshop, issue))]
+
+
+def without_echoes(petshop, issue) -> pd.Series:
+    scores = alone(petshop, issue)
+    loud = set(scores[scores > 3].index)
+    echo = [bool(loud & set(petshop.downstream(node)[1:])) for node in scores.index]
+    return scores * np.where(echo, 0.1, 1.0)
+
+
+# %%
+try:
+    from course.field import petshop as petshop_study
+
+    petshops = [petshop_study.load(traffic, progress=False) for traffic in petshop_study.TRAFFIC]
+except (PublicDataMissing, ImportError) as error:
+    petshops = []
+    print(error)
+else:
+    result = petshop_study.study(
+        {"robust": alone, "robust, no echoes": without_echoes}, shops=petshops
+    )
+    for column in ("AC@1", "AC@3"):
+        wide = result[column].unstack("ranking")
+        print(
+            f"{column}\n{wide[['chance', 'commonest cause', 'robust', 'robust, no echoes', 'traversal, published']].round(2).to_string()}"
+        )
+    petshop_study.plot_study(
+        result[~result.index.get_level_values("ranking").isin(["robust shift", "deepest shift"])],
+        column="AC@1",
+    )
+    plt.show()
+
+# %% [markdown]
+# Read the column "commonest cause" first: a table of answers that looks at no data is right in 31 % of all issues at
+# once, more than your scores (21 % and 19 %), because 52 issues have five causes. Whoever reports accuracy on PetShop without it reports the
+# experiment. The published figures are those of the authors' traversal of the call graph by MAD.
+#
+# ### Nezha
+#
+# **Nezha** (Yu et al., ESEC/FSE 2023) holds 24 faults of the Online Boutique on the day that is pinned here; month 2
+# repaired its clocks. The next cell ranks pods by **your** `robust_scores` over the five
+# minutes before a fault and the three after, beside the robust z of the course.
+
+# %%
+try:
+    from course.field import nezha
+
+    days = [nezha.load("Online Boutique", progress=False)]
+except (PublicDataMissing, ImportError) as error:
+    days = []
+    print(error)
+for day in days:
+    pods = {pod: nezha.as_received(raw) for pod, raw in day.pods.items()}
+    cases = []
+    for fault in day.faults.itertuples():
+        parts_of = {}
+        for pod, pod_table in pods.items():
+            part = pod_table[fault.time - pd.Timedelta("5min") : fault.time + pd.Timedelta("3min")]
+            parts_of[pod] = part.set_axis(
+                np.where(part.index < fault.time, -1, 1) * np.arange(1, len(part) + 1)
+            )
+        times = sorted({place for part in parts_of.values() for place in part.index})
+        joined = pd.concat({pod: part.reindex(times) for pod, part in parts_of.items()}, axis=1)
+        joined.index = pd.Timestamp(0, tz="UTC") + pd.to_timedelta(times, unit="min")
+        cases.append((robust_scores(joined, pd.Timestamp(0, tz="UTC")), fault.service))
+    found, lot = average_accuracy(cases)
+    first = np.mean([accuracy_at(scores, cause, 1) for scores, cause in cases])
+    scored, _ = nezha.study([day])
+    print(f"{day.system}: your AC@1 {first:.2f}, Avg@5 {found:.2f}, chance {lot:.2f}; robust z of the course "
+          f"{scored.loc[(day.system, 'as received'), 'AC@1']:.2f} and {scored.loc[(day.system, 'as received'), 'Avg@5']:.2f}")  # fmt: skip
+if days:
+    published = nezha.published_table()
+    print(published[["faults", "AC@1", "AC@3", "AC@5"]].round(2).to_string())
+
+# %% [markdown]
+# Nezha's own method uses traces, logs and metrics, all faults of each system, and fault-free data to compare with;
+# a score on metrics alone is far from it. It is the same lesson as in section 7: what the metrics do not show, the
+# other signals must.
+#
+# ## What to remember
+#
+# 1. Latency and errors travel from callee to caller, load from caller to callee. Turn the graph around before you blame.
+# 2. A ranking is worth nothing without ties by lot and chance beside it.
+# 3. Correlation with load is not guilt. Adjust for what the graph says, and for nothing else.
+# 4. Ask who misbehaved *by itself*: own time, own errors, utilisation per request.
+# 5. The largest loss is not the cause. The coarsest slice whose leaves all fell is.
+# 6. Changes cause most incidents, and most changes cause none: window, way, direction.
+# 7. Give "no root cause" as an answer, and measure how often it is right.
+#
+# ## At work
+#
+# | task | tools of the trade | choose it when |
+# |---|---|---|
+# | call graph | service graph of the tracing backend, service mesh telemetry | requests are traced |
+# | causal effects, counterfactuals | DoWhy and its `gcm` | a graph is known and somebody will act on the number |
+# | causal discovery | causal-learn | no graph is known; treat edges as questions |
+# | ranking of suspects | RCAEval's collection of baselines | to compare methods on public data |
+# | slices of a business metric | Adtributor or Squeeze, or a dashboard with a good drill-down | metrics with dimensions |
+# | changes | deploy and flag events as annotations on every dashboard | always, first |
+#
+# ## Further reading
+#
+# - Pearl: *Causality: models, reasoning, and inference*. Second edition, Cambridge University Press, 2009.
+# - Spirtes, Glymour, Scheines: *Causation, prediction, and search*. Second edition, MIT Press, 2000.
+# - Kim, Sumbaly, Shah: *Root cause detection in a service-oriented architecture* (MonitorRank, a random walk on the
+#   call graph). SIGMETRICS 2013.
+# - Wu, Tordsson, Elmroth, Kao: *MicroRCA: root cause localization of performance issues in microservices*. NOMS 2020.
+# - Pham, Ha, Zhang: *BARO: robust root cause analysis for microservices via multivariate Bayesian online change point
+#   detection*. FSE 2024.
+# - Yu et al.: *MicroRank: end-to-end latency issue localization with extended spectrum analysis in microservice
+#   environments*. WWW 2021.
+# - Abreu, Zoeteweij, van Gemund: *On the accuracy of spectrum-based fault localization*. TAIC PART 2007.
+# - Bhagwan et al.: *Adtributor: revenue debugging in advertising systems*. NSDI 2014.
+# - Li et al.: *Generic and robust localization of multi-dimensional root causes* (Squeeze). ISSRE 2019.
+# - Budhathoki, Minorics, Blöbaum, Janzing: *Causal structure-based root cause analysis of outliers*. ICML 2022.
+# - Hardt, Orchard, Blöbaum, Kirschbaum, Kasiviswanathan: *The PetShop dataset*. CLeaR 2024.
+# - Yu et al.: *Nezha: interpretable fine-grained root causes analysis for microservices on multi-modal observability
+#   data*. ESEC/FSE 2023.
