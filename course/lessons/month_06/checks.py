@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -191,7 +191,7 @@ def _frames(seed: int) -> list[tuple[pd.DataFrame, pd.Timestamp]]:
     rng = np.random.default_rng([seed & (2**64 - 1), 1])
     drawn = shop.draw_incidents(10, seed, minutes=60)
     made = []
-    for scenario, recording in zip(drawn, shop.simulate_many(drawn), strict=True):
+    for _scenario, recording in zip(drawn, shop.simulate_many(drawn), strict=True):
         table = recording.metrics.copy()
         start, length = int(rng.integers(0, 8)), int(rng.integers(44, 52))
         table = table.iloc[start : start + length, rng.permutation(table.shape[1])[:70]]
@@ -450,7 +450,7 @@ def check_revenue(student: Student, hidden: Hidden) -> list[Case]:
     """Slices found exactly, and silence where nothing is wrong."""
     tables = hidden.cached("revenue", lambda: _tables(hidden.seed("revenue")))
     answers = student.each("localise_drop", [(t, d) for t, d, _ in tables], timeout=5)
-    found, calm = [], []
+    found, calm = list[bool](), list[bool]()
     for answer, (_, _, truth) in zip(answers, tables, strict=True):
         if not isinstance(answer, dict):
             return [
@@ -583,7 +583,7 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
             continue
         average.append(np.mean([cause in ranking[:k] for k in range(1, 6)]))
         traced.append(ranking[:1] == [cause] == path[:1] and path[-1] in ends
-                      and all(pair in steps for pair in zip(path, path[1:], strict=False)))  # fmt: skip
+                      and all(pair in steps for pair in pairwise(path)))  # fmt: skip
     quiet = ramp(float(np.mean(silent)), *_SILENT)
     high, shown = float(np.mean(average)), float(np.mean(traced))
     note = (

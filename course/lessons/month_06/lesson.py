@@ -27,7 +27,7 @@
 # %%
 import re
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -387,7 +387,7 @@ loudest = [
     for one, each, root in zip(seen, drawn, roots, strict=True)
 ]
 figure, ax = plt.subplots(figsize=(8, 2.2))
-for height, (broken, label) in enumerate([(False, "nothing wrong"), (True, "a fault")]):
+for height, (broken, _label) in enumerate([(False, "nothing wrong"), (True, "a fault")]):
     values = [value for value, found in loudest if found == broken]
     ax.plot(values, [height] * len(values), "o", alpha=0.6)
 ax.set_yticks([0, 1], ["nothing wrong", "a fault"])
@@ -1343,7 +1343,7 @@ _check_waits = set(zip(waiting["callee"], waiting["caller"], strict=True))
 assert _check_path[:1] == ["payment"] and _check_path[-1] == "gateway", (
     f"from payment to the gateway: {_check_path}"
 )
-assert all(pair in _check_waits for pair in zip(_check_path, _check_path[1:], strict=False)), (
+assert all(pair in _check_waits for pair in pairwise(_check_path)), (
     "each next service waits for the one before"
 )
 _check_bare = diagnose(
@@ -1381,7 +1381,7 @@ plt.show()
 #
 # **PetShop** (Hardt, Orchard, Blöbaum, Kirschbaum, Kasiviswanathan, *The PetShop dataset: finding causes of performance
 # issues across microservices*, CLeaR 2024) is a small shop on AWS with 52 injected issues, five or six rows of five
-# minutes each, and about two days without an issue. The next cell ranks the nodes below the symptom by **your** `robust_scores` of
+# minutes each, and about two days without an issue. We take the 26 at low traffic. The next cell ranks the nodes below the symptom by **your** `robust_scores` of
 # the metric that rang, alone, and with echoes discounted by **your** `candidates`: a node counts a tenth if a node that it
 # waits for scores above 3. The quiet time was recorded months later, so the cell moves it before the issue.
 # Without the data it prints how to get them.
@@ -1389,72 +1389,75 @@ plt.show()
 # %%
 from course.telemetry.public import PublicDataMissing
 
-petshop_known: dict[tuple[str, str], pd.Series] = {}
+
+def averages_of(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The averages of one metric of PetShop: columns (node, metric)."""
+    return table.loc[:, pd.IndexSlice[:, metric, "Average"]].droplevel(2, axis=1)
 
 
-def petshop_scores(petshop, issue) -> pd.Series:
-    """Your robust score of the symptom's metric at each node, computed once an issue."""
-    if (issue.name, issue.metric) not in petshop_known:
-        columns = [
-            column for column in issue.metrics.columns
-            if column[1:] == (issue.metric, "Average") and column in petshop.quiet.columns
-        ]  # fmt: skip
-        quiet, issued = petshop.quiet[columns], issue.metrics[columns]
-        earlier = pd.to_timedelta(np.arange(len(quiet), 0, -1) * 5, unit="min")
-        table = pd.concat([quiet.set_axis(issued.index[0] - earlier), issued]).droplevel(2, axis=1)
-        petshop_known[issue.name, issue.metric] = robust_scores(table, issued.index[0])
-    return petshop_known[issue.name, issue.metric]
-
-
-def below_symptom(petshop, issue) -> list[str]:
-    """The nodes below the symptom, by your `candidates`."""
-    rows = [
-        (caller, callee, True) for caller, callees in petshop.calls.items() for callee in callees
-    ]
-    return candidates(pd.DataFrame(rows, columns=["caller", "callee", "waits"]), [issue.symptom])[
-        1:
-    ]
-
-
-def alone(petshop, issue) -> pd.Series:
-    scores = petshop_scores(petshop, issue)
-    return scores[scores.index.isin(below_symptom(petshop, issue))]
-
-
-def without_echoes(petshop, issue) -> pd.Series:
-    scores = alone(petshop, issue)
-    loud = set(scores[scores > 3].index)
-    echo = [bool(loud & set(petshop.downstream(node)[1:])) for node in scores.index]
-    return scores * np.where(echo, 0.1, 1.0)
+def petshop_scores(quiet: pd.DataFrame, issue) -> pd.Series:
+    """Your robust score of the symptom's metric at each node."""
+    issued = averages_of(issue.metrics, issue.metric)
+    earlier = pd.to_timedelta(np.arange(len(quiet), 0, -1) * 5, unit="min")
+    table = pd.concat([quiet.set_axis(issued.index[0] - earlier), issued])
+    return robust_scores(table, issued.index[0])
 
 
 # %%
 try:
     from course.field import petshop as petshop_study
 
-    petshops = [petshop_study.load(traffic, progress=False) for traffic in petshop_study.TRAFFIC]
+    petshop = petshop_study.load("low", progress=False)
 except (PublicDataMissing, ImportError) as error:
-    petshops = []
+    petshop = None
     print(error)
-else:
-    result = petshop_study.study(
-        {"robust": alone, "robust, no echoes": without_echoes}, shops=petshops
+if petshop is not None:
+    petshop_calls = pd.DataFrame(
+        [(caller, callee, True) for caller, callees in petshop.calls.items() for callee in callees],
+        columns=["caller", "callee", "waits"],
     )
-    for column in ("AC@1", "AC@3"):
-        wide = result[column].unstack("ranking")
-        print(
-            f"{column}\n{wide[['chance', 'commonest cause', 'robust', 'robust, no echoes', 'traversal, published']].round(2).to_string()}"
-        )
-    petshop_study.plot_study(
-        result[~result.index.get_level_values("ranking").isin(["robust shift", "deepest shift"])],
-        column="AC@1",
+    quiet_averages = {
+        metric: averages_of(petshop.quiet.sort_index(axis=1), metric)
+        for metric in ("latency", "availability")
+    }
+    causes = Counter(issue.cause for issue in petshop.issues)
+    petshop_rows = []
+    for issue in petshop.issues:
+        nodes = candidates(petshop_calls, [issue.symptom])[1:]
+        scores = petshop_scores(quiet_averages[issue.metric], issue).reindex(nodes)
+        loud = set(scores[scores > 3].index)
+        echo = [bool(loud & set(petshop.downstream(node)[1:])) for node in nodes]
+        frequent = pd.Series({node: causes[node] - (node == issue.cause) for node in nodes})
+        for name, ranking in {
+            "robust": scores,
+            "robust, no echoes": scores * np.where(echo, 0.1, 1.0),
+            "commonest cause": frequent,
+            "chance": scores * 0,
+        }.items():
+            found = [accuracy_at(ranking.fillna(0.0), issue.cause, k) for k in (1, 3)]
+            petshop_rows.append((issue.metric, name, *found))
+    result = pd.DataFrame(petshop_rows, columns=["metric", "ranking", "AC@1", "AC@3"])
+    result = result.groupby(["metric", "ranking"])[["AC@1", "AC@3"]].mean()
+    known = petshop_study.published_table().loc["low"]
+    for metric in known.index:
+        result.loc[(metric, "traversal, published"), :] = known.loc[metric].to_numpy()
+    result = result.sort_index()
+    print(result.round(2).to_string())
+    ax = result["AC@1"].unstack("ranking").plot.bar(figsize=(8, 3.2), rot=0, width=0.8)
+    ax.set(
+        title="A table of past causes against a look at the data",
+        ylabel="AC@1",
+        xlabel="",
+        ylim=(0, 1),
     )
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     plt.show()
 
 # %% [markdown]
-# Read the column "commonest cause" first: a table of answers that looks at no data is right in 31 % of all issues at
-# once, more than your scores (21 % and 19 %), because 52 issues have five causes. Whoever reports accuracy on PetShop without it reports the
-# experiment. The published figures are those of the authors' traversal of the call graph by MAD.
+# Read "commonest cause" first: a table of answers that looks at no data does about as well as your scores, because the
+# issues have five causes. Whoever reports accuracy on PetShop without it reports the experiment. The published
+# figures are those of the authors' traversal of the call graph by MAD. Five or six rows an issue, of which 8 to 20 %
+# of the cells are missing, are little for any statistic.
 #
 # ### Nezha
 #
