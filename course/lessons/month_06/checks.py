@@ -378,7 +378,7 @@ def _slope(frame: pd.DataFrame, treatment: str, outcome: str, chosen: list[str])
 
 _SEEN_ON_TRACES = ("bad_deploy", "bad_config", "network_delay", "network_loss", "slow_query",
                    "third_party_outage")  # fmt: skip
-_TRACES = (0.60, 0.72)
+_TRACES = (0.66, 0.75)
 
 
 def check_ochiai(student: Student, hidden: Hidden) -> list[Case]:

@@ -45,7 +45,7 @@ afternoon = shop.Scenario(
     pd.Timestamp("2026-04-14T13:00Z"),
     minutes=120,
     seed=12,
-    faults=(shop.Fault("network_delay", "payment", start=75, minutes=45, severity=0.9),),
+    faults=(shop.Fault("cpu_saturation", "payment", start=75, minutes=45, severity=0.8),),
     deploys=(
         shop.Deploy("search", 40, "v311"),
         shop.Deploy("cart", 70, "v87"),
@@ -59,7 +59,7 @@ latency = recording.metrics.xs("latency_p99_ms", axis=1, level=1)
 before = latency[latency.index < story.start]
 ratio = np.log2(latency / before.median())
 figure, ax = plt.subplots(figsize=(9, 4.4))
-image = ax.imshow(ratio.T, aspect="auto", cmap="RdBu_r", vmin=-2, vmax=2, interpolation="nearest")
+image = ax.imshow(ratio.T, aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3, interpolation="nearest")
 ax.set_yticks(range(len(ratio.columns)), ratio.columns, fontsize=7)
 ax.set_xticks(range(0, 120, 15), [f"{time:%H:%M}" for time in ratio.index[::15]])
 ax.axvline(75, color="black", ls="--", lw=1)
@@ -366,7 +366,7 @@ assert np.allclose(_check_both, (0.375, 0.1875)), f"(0.375, 0.1875), not {_check
 print("exercise 2: the visible check passes")
 
 # %%
-drawn = draw_windows(1, 8, seed=6)
+drawn = draw_windows(1, 10, seed=7)
 recordings = shop.simulate_many([each.scenario for each in drawn])
 seen = [window(made, each.start, each.end) for each, made in zip(drawn, recordings, strict=True)]
 roots = [each.scenario.faults[0].service if each.scenario.faults else "" for each in drawn]
@@ -789,8 +789,8 @@ plt.show()
 #
 # **Scored.** `localise_spans` on 24 unseen incidents of six kinds (bad releases and settings, slow queries, delay and
 # loss on the network, an outage of the third party; severities from 0.65): points rise with Avg@5, ties by lot over
-# the 19 services, from 0.60 to 0.72. Counting all traces from `since` on that fail or are slow, and visited services
-# as covered, reaches 0.51 to 0.59. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
+# the 19 services, from 0.66 to 0.75. Counting all traces from `since` on that fail or are slow, and visited services
+# as covered, reaches 0.51 to 0.59, the rise of whole durations up to 0.68. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
 # far as the incidents earn theirs. 5 s per call.
 
 
