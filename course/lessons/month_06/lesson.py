@@ -16,13 +16,13 @@
 # %% [markdown]
 # # Month 6 · Root cause analysis
 #
-# **Tuesday, 14:20.** Checkout is slow, the page is out, and the bridge is full. The database team shows a chart on
+# **Tuesday, 14:35.** Checkout is slow, the page is out, and the bridge is full. The database team shows a chart on
 # which the load of orders-db rises with the latency of checkout. The database gets more
 # connections. Nothing changes. At 15:05 somebody looks at payment, which had been released at 14:15, and rolls it
 # back. The chart had been true all along: on any afternoon the database's load and checkout's latency rise together,
 # because more customers raise both.
 #
-# The next cell draws such an afternoon. The fault is at one service, and most of the shop looks ill.
+# The next cell draws such an afternoon. The fault is at one service; three look ill.
 
 # %%
 import re
@@ -45,7 +45,7 @@ afternoon = shop.Scenario(
     pd.Timestamp("2026-04-14T13:00Z"),
     minutes=120,
     seed=12,
-    faults=(shop.Fault("cpu_saturation", "payment", start=75, minutes=45, severity=0.8),),
+    faults=(shop.Fault("pool_exhaustion", "payment", start=75, minutes=45, severity=0.8),),
     deploys=(
         shop.Deploy("search", 40, "v311"),
         shop.Deploy("cart", 70, "v87"),
@@ -72,7 +72,7 @@ figure.colorbar(image, label="log2 of the ratio")
 plt.show()
 
 # %% [markdown]
-# Right of the dashed line several rows turn red. One of them is the cause; the others wait for it. **Root cause
+# At 14:27, twelve minutes after the release, three rows turn red. One of them is the cause; the others wait for it. **Root cause
 # analysis** (RCA) finds out which. It is a causal question, and no correlation answers it alone.
 #
 # ## What you will learn
@@ -750,7 +750,7 @@ def own_parts(spans: pd.DataFrame) -> pd.DataFrame:
 story_spans = window(
     recording,
     story.start - pd.Timedelta("30min"),
-    story.start + pd.Timedelta("15min"),
+    story.start + pd.Timedelta("44min"),
     trace_share=0.004,
 ).spans
 parts = own_parts(story_spans)
@@ -1116,8 +1116,8 @@ print(f"incidents with a higher score than half of these: {np.mean([s.max() > li
       f"than 90 % of these: {np.mean([s.max() > limits[1] for s, _ in ranked]):.0%}")  # fmt: skip
 
 # %% [markdown]
-# Every window has its accused, and two of these eight scores are higher than those of nearly all incidents. A threshold
-# that is silent on nine of ten quiet windows loses nearly all of them. What helps is what this month taught:
+# Every window has its accused, and two of these ten scores are in the hundreds, like those of the worst incidents. A
+# threshold that is silent on nine of ten such windows keeps 8 % of the incidents. What helps is what this month taught:
 #
 # - **take load out** (section 3): compare utilisation and queue *per request*, and a service's rate with what its
 #   callers send; a surge then explains itself;
