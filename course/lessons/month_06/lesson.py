@@ -403,6 +403,30 @@ plt.show()
 # The robust score is far above chance, and it has no notion of *no root cause*: in a window in which nothing is wrong
 # it names a culprit as loudly. We come back to that in section 7.
 #
+# ### A walk on the graph
+#
+# The score knows nothing of the graph. **MonitorRank** (Kim, Sumbaly, Shah, SIGMETRICS 2013) lets a random walker start at
+# the service where the trouble was noticed, step to callees in proportion to how suspicious they look, and now and
+# then go back: who is visited most is first. The next cell walks through the story with the robust score as
+# suspicion: each step stays, goes to a callee or, with probability 0.15, back to the gateway.
+
+# %%
+suspicion = robust_scores(recording.metrics.iloc[30:110], story.start)
+weights = pd.DataFrame(np.diag(suspicion), suspicion.index, suspicion.index)
+for caller, callee in zip(waiting["caller"], waiting["callee"], strict=True):
+    weights.loc[caller, callee] = suspicion[callee]
+step = weights.div(weights.sum(axis=1), axis=0).to_numpy()
+visits = np.where(suspicion.index == "gateway", 1.0, 0.0)
+for _ in range(200):
+    visits = 0.15 * (suspicion.index == "gateway") + 0.85 * visits @ step
+walked = pd.DataFrame({"robust score": suspicion, "visits": visits}).nlargest(5, "robust score")
+print(walked.round(2).to_string())
+
+# %% [markdown]
+# By score alone payment and checkout are all but equal, 43.7 against 41.2; the walk tells them apart, 0.24 against 0.15,
+# because who stands at checkout goes on to payment, and nobody goes back up. The gateway owes its 0.21 to the walker's
+# returns: the starting point is no suspect.
+#
 # ## 3 · Confounding by load
 #
 # On any day, request rate, pool utilisation and latency rise and fall together. The load is a **confounder**: a common
@@ -1150,8 +1174,8 @@ print(f"incidents with a higher score than half of these: {np.mean([s.max() > li
 # - 2 points by Avg@5 as above, for silence.
 #
 # All are multiplied by silence: the share of windows with nothing wrong that give `[]`, from 0.4 (nothing) to 0.6
-# (all). The robust score of exercise 2 with the best threshold for its silence stays below the foot.
-# 4 s per call.
+# (all). The robust score of exercise 2 with a threshold of 12 has an Avg@5 of about 0.60 and is silent in half
+# of the calm windows: it earns next to nothing. 4 s per call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
