@@ -559,7 +559,7 @@ def _suspects(
 # ---------------------------------------------------------------- exercise 7
 
 _PER_KIND, _CALM = 3, 18
-_AVERAGE, _PATHS, _SILENT = (0.6, 0.72), (0.48, 0.62), (0.4, 0.6)
+_AVERAGE, _PATHS, _SILENT = (0.6, 0.72), (0.48, 0.62), (0.38, 0.55)
 
 
 def check_milestone(student: Student, hidden: Hidden) -> list[Case]:

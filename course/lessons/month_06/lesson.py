@@ -1173,7 +1173,7 @@ print(f"incidents with a higher score than half of these: {np.mean([s.max() > li
 #   to 0.62;
 # - 2 points by Avg@5 as above, for silence.
 #
-# All are multiplied by silence: the share of windows with nothing wrong that give `[]`, from 0.4 (nothing) to 0.6
+# All are multiplied by silence: the share of windows with nothing wrong that give `[]`, from 0.38 (nothing) to 0.55
 # (all). The robust score of exercise 2 with a threshold of 12 has an Avg@5 of about 0.60 and is silent in half
 # of the calm windows: it earns next to nothing. 4 s per call.
 
