@@ -628,7 +628,7 @@ print("exercise 3: the visible check passes")
 # %% [markdown]
 # Cross-check it with a library. DoWhy (Sharma, Kiciman, arXiv:2011.04216, 2020) names the set and estimates in one
 # go; its backdoor estimator for linear models is an ordinary regression, so statsmodels gives the same number, and an
-# interval, without a further hundred megabytes of packages.
+# interval, and is installed already.
 
 # %%
 import statsmodels.api as sm
