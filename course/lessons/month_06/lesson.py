@@ -201,7 +201,7 @@ def candidates(calls: pd.DataFrame, symptoms: list[str]) -> list[str]:
             for callee in waits_for.get(service, []):
                 if callee not in steps:
                     steps[callee] = steps[service] + 1
-                    queue.append(callee)
+                    queue += [callee]
         found.append(steps)
     common = set.intersection(*map(set, found)) if found else set()
     return sorted(common, key=lambda name: (max(steps[name] for steps in found), name))
@@ -1079,7 +1079,7 @@ def rank_changes(
             service = queue.pop(0)
             for callee in waits_for.get(service, set()) - set(steps):
                 steps[callee] = steps[service] + 1
-                queue.append(callee)
+                queue += [callee]
         found.append(steps)
     suspects = []
     for row, (time, kind, service) in enumerate(
@@ -1296,8 +1296,8 @@ def _rca_metrics(metrics, own, since, late):
 
 def _rca_surge(before, after, ratio):
     """How surprising a count is after so many before, in standard deviations."""
-    expected = (before + 0.5) * ratio
-    return (after - expected) / np.sqrt(expected * (1 + ratio) + 0.5)
+    usual = (before + 0.5) * ratio
+    return (after - usual) / np.sqrt(usual * (1 + ratio) + 0.5)
 
 
 def _rca_logs(logs, since, late, ratio):
