@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are drawn says something of the machine's load and nothing of the code.
+settings.register_profile("any load", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("any load")
 
 
 def require(condition: object, reason: str) -> None:
