@@ -228,7 +228,7 @@ def stretches(
         for scenario, length in zip(drawn, lengths, strict=True)
     ]  # fmt: skip
     others = rng.choice(list(services), n)
-    taken = rng.uniform(*filled, (n, len(_STORES)))
+    taken = rng.uniform(*filled, (n, len(STORES)))
     found = []
     for scenario, recording, other, share in zip(
         scenarios, simulate_many(scenarios), others, taken, strict=True
@@ -236,10 +236,10 @@ def stretches(
         fault = scenario.faults[0] if scenario.faults else None
         service = fault.service if fault else str(other)
         metrics = recording.service(service).copy()
-        metrics[_STORES] = share + (1 - share) * metrics[_STORES]
+        metrics[STORES] = share + (1 - share) * metrics[STORES]
         found.append(Stretch(service, metrics, fault.kind if fault else ""))
     return found
 
 
 #: What fills up.
-_STORES = ["memory_utilization", "disk_utilization"]
+STORES = ["memory_utilization", "disk_utilization"]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from course.shop import seeds
 from course.shop.draw import draw_incidents, places_of
-from course.shop.scenario import Fault, Scenario, Surge
+from course.shop.scenario import Fault, Scenario
 from course.shop.simulator import simulate_many
 from course.shop.truth import events
 
 _DAY = 1440
 #: An incident begins in any minute of the day but the first and the last hour.
 _FIRST, _LAST = 60, _DAY - 60
-_SIZES = (0.3, 1.2)  # of a surge, as `draw_incidents` draws it
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,6 @@ def service_days(
     balanced: bool = False,
     begins: tuple[int, int] = (_FIRST, _LAST),
     surge_share: float = 0.25,
-    surge_begins: tuple[int, int] | None = None,
-    surge_size: tuple[float, float] = (0.3, 1.2),
 ) -> list[ServiceDay]:
     """Simulate days in the week after a history, each watched at one service.
 
@@ -87,10 +83,6 @@ def service_days(
         ``(1140, 660)`` is from 19:00 to 23:00 or from 01:00 to 11:00.
     surge_share : float
         Probability of a harmless surge on a day, quiet or not.
-    surge_begins : (int, int), optional
-        As `begins`, for surges; by default one begins in any minute of the day.
-    surge_size : (float, float)
-        Range of the uniform size of a surge.
 
     Returns
     -------
@@ -101,8 +93,8 @@ def service_days(
     Raises
     ------
     ValueError
-        `begins` or `surge_begins` does not lie within the day, less its first and last hour, or a
-        severity not within 0 and 1.
+        `begins` does not lie within the day, less its first and last hour, or a severity not
+        within 0 and 1.
 
     Examples
     --------
@@ -112,13 +104,15 @@ def service_days(
     >>> day.service, len(day.live), len(day.events)
     ('checkout', 1440, 1)
     """
-    minutes = _minutes("begins", begins)
-    surging = None if surge_begins is None else _minutes("surge_begins", surge_begins)
+    if not all(_FIRST <= minute <= _LAST for minute in begins) or begins[0] == begins[1]:
+        raise ValueError(f"begins is {begins}; incidents begin between {_FIRST} and {_LAST}")
     own = dict(kinds) if isinstance(kinds, Mapping) else {}
     names = None if kinds is None else list(kinds)
     for kind, (low, high) in own.items():
         if not 0 < low <= high <= 1:
             raise ValueError(f"severity of {kind} is {(low, high)}; it must be within 0 and 1")
+    spans = [begins] if begins[0] < begins[1] else [(_FIRST, begins[1]), (begins[0], _LAST)]
+    minutes = np.concatenate([np.arange(*span) for span in spans])
     first = after.ceil("D")
     if balanced:
         drawn = _in_strata(n, seed, services, names, quiet_share, severity, surge_share)
@@ -132,16 +126,12 @@ def service_days(
         rng = seeds.stream(seed, seeds.DRAW, number, 1)
         day, place, other = rng.integers((0, 0, 0), (7, len(minutes), len(services)))
         begin = minutes[place]
-        surges = [_within_sizes(surge, surge_size) for surge in scenario.surges]
-        if surging is not None:
-            surges = [_begins_at(surge, int(rng.choice(surging))) for surge in surges]
         scenario = replace(
             scenario,
             start=first + pd.Timedelta(days=int(day)),
             faults=tuple(
                 _begins_at(_within(fault, severity, own), int(begin)) for fault in scenario.faults
             ),
-            surges=tuple(surges),
         )
         watched.append(scenario.faults[0].service if scenario.faults else services[other])
         scenarios.append(_with_lead(scenario) if lead else scenario)
@@ -154,14 +144,6 @@ def service_days(
             ServiceDay(service, metrics.iloc[-_DAY:], events(scenario), metrics.iloc[:-_DAY])
         )
     return days
-
-
-def _minutes(name: str, begins: tuple[int, int]) -> np.ndarray:
-    """The minutes of the day in which something may begin."""
-    if not all(_FIRST <= minute <= _LAST for minute in begins) or begins[0] == begins[1]:
-        raise ValueError(f"{name} is {begins}; what happens begins between {_FIRST} and {_LAST}")
-    spans = [begins] if begins[0] < begins[1] else [(_FIRST, begins[1]), (begins[0], _LAST)]
-    return np.concatenate([np.arange(*span) for span in spans])
 
 
 def _in_strata(
@@ -198,17 +180,8 @@ def _within(fault: Fault, drawn: tuple[float, float], own: dict[str, tuple[float
     return replace(fault, severity=round(low + min(max(place, 0.0), 1.0) * (high - low), 3))
 
 
-def _within_sizes(surge: Surge, sizes: tuple[float, float]) -> Surge:
-    """The surge with its place in the range of `draw_incidents`, in the range ``sizes``."""
-    place = (surge.size - _SIZES[0]) / (_SIZES[1] - _SIZES[0])
-    return replace(surge, size=round(sizes[0] + place * (sizes[1] - sizes[0]), 3))
-
-
-_Happening = TypeVar("_Happening", Fault, Surge)
-
-
-def _begins_at(one: _Happening, minute: int) -> _Happening:
-    return replace(one, start=minute, minutes=min(one.minutes, _DAY - minute))
+def _begins_at(fault: Fault, minute: int) -> Fault:
+    return replace(fault, start=minute, minutes=min(fault.minutes, _DAY - minute))
 
 
 def _with_lead(scenario: Scenario) -> Scenario:

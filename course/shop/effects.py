@@ -59,7 +59,9 @@ class Effects:
             inject=zeros(rate), eager=zeros(rate), tail=zeros(rate),
         )  # fmt: skip
 
-    def add_failures(self, where: slice, place: int, probability: np.ndarray | float) -> None:
+    def add_failures(
+        self, where: slice, place: int | slice, probability: np.ndarray | float
+    ) -> None:
         """Let requests fail with ``probability``, independently of what fails already."""
         survive = (1 - self.fail[where, place]) * (1 - np.minimum(probability, 0.98))
         self.fail[where, place] = 1 - survive

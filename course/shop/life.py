@@ -100,7 +100,7 @@ def restlessness(effects: Effects, scenario: Scenario) -> None:
     effects.hog += hog * np.abs(wander[:, size:])
     shape = (scenario.minutes, size)
     broken = np.minimum(fail * rng.exponential(size=shape), 0.5)
-    effects.fail[:] = 1 - (1 - effects.fail) * (1 - broken)
+    effects.add_failures(slice(None), slice(None), broken)
     effects.tail += tail * rng.exponential(size=shape)
     own = np.isin(np.arange(size), _OWN)
     effects.leak += own * leak * rng.exponential(size=shape) * (rng.random(shape) < _PULSES)

@@ -194,8 +194,9 @@ def _logs(
     kept = np.minimum(rng.binomial(errors, share), limit)
     spans = np.flatnonzero(made.failed)
     group = made.minute[spans] * _SIZE + made.service[spans]
-    spans = spans[np.argsort(group, kind="stable")]
-    bounds = np.searchsorted(np.sort(group), np.arange((last - first) * _SIZE + 1))
+    order = np.argsort(group, kind="stable")
+    spans = spans[order]
+    bounds = np.searchsorted(group[order], np.arange((last - first) * _SIZE + 1))
     for minute in range(last - first):
         outputs = dict(zip(OUTPUTS, recording.outputs[first + minute], strict=True))
         begin = 60_000.0 * minute

@@ -187,28 +187,3 @@ def test_incidents_of_a_day_begin_at_any_hour_and_end_by_midnight():
     assert starts.hour.min() <= 3 and starts.hour.max() >= 20
     assert starts.day_of_week.nunique() == 7
     assert all(day.events["end"].iloc[0] <= day.live.index[-1] for day in days)
-
-
-def test_surges_of_service_days_come_when_and_as_large_as_asked_for(monkeypatch):
-    from course.shop import days
-
-    seen = []
-
-    def record(scenarios):
-        seen.extend(scenarios)
-        return shop.simulate_many(scenarios)
-
-    monkeypatch.setattr(days, "simulate_many", record)
-    shop.service_days(
-        12, 3, after=pd.Timestamp("2026-03-02", tz="UTC"), services=["cart"], surge_share=1.0,
-        surge_begins=(1140, 660), surge_size=(1.5, 2.0),
-    )  # fmt: skip
-    surges = [surge for scenario in seen for surge in scenario.surges]
-    assert len(surges) == 12
-    assert all(surge.start >= 1140 or 60 <= surge.start < 660 for surge in surges)
-    assert all(1.5 <= surge.size <= 2.0 for surge in surges)
-    with pytest.raises(ValueError, match="surge_begins"):
-        shop.service_days(
-            1, 3, after=pd.Timestamp("2026-03-02", tz="UTC"), services=["cart"],
-            surge_begins=(5, 5),
-        )  # fmt: skip

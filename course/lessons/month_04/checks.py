@@ -24,7 +24,7 @@ from course.lessons.checking import (
     ramp,
     tried,
 )
-from course.shop.cases import IncidentCase, Stretch, elsewhere, incident_cases, stretches
+from course.shop.cases import STORES, IncidentCase, Stretch, elsewhere, incident_cases, stretches
 from course.shop.dialect import unseen_log
 from course.shop.weeks import ServiceWeeks, service_weeks, under_way
 
@@ -347,8 +347,7 @@ def _names(found: Any, length: int) -> bool:
 _SLOW, _SUDDEN = ("memory_leak", "disk_full"), ("network_loss", "retry_storm", "bad_deploy")
 _EARLIER = ("checkout", "payment", "search", "account", "shipping", "catalog-db")
 _LATER = ("gateway", "storefront", "recommendation", "orders-db", "cart", "inventory")
-_STORES = "memory_utilization", "disk_utilization"
-_USED = [*_STORES, "cpu_utilization", "pool_utilization"]
+_USED = [*STORES, "cpu_utilization", "pool_utilization"]
 _ECE, _SKILL, _COST = (0.05, 0.025), (0.10, 0.18), (1.0, 0.85)
 
 
@@ -494,7 +493,7 @@ def _risk_rivals(past: list[Stretch], future: list[Stretch]) -> dict[str, Any]:
     trees = _trees().fit(raw_past[~np.isnan(learned)], learned[~np.isnan(learned)])
     rivals = [used[ranked], trees.predict_proba(raw_future)[ranked, 1]]
     foot = max(scoring.average_precision(hits, rival) for rival in rivals)
-    division = np.concatenate([_share_a_minute(s.metrics[list(_STORES)]) for s in future])
+    division = np.concatenate([_share_a_minute(s.metrics[STORES]) for s in future])
     bare = scoring.average_precision(hits, division[ranked])
     costs = {}
     hits, used = truth[known] == 1, used[known]
