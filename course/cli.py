@@ -157,6 +157,29 @@ def _add_testbed(commands: Any) -> None:
     fault.add_argument("--seconds", type=_seconds, default=120.0, help="how long (120)")
     fault.add_argument("--heal", action="store_true", help="end all faults")
 
+    breakers = _add(
+        actions, "breakers", _testbed_breakers, "put circuit breakers between the services",
+        ["course testbed breakers on", "course testbed breakers on payment orders-db",
+         "course testbed breakers off"],
+    )  # fmt: skip
+    breakers.add_argument("state", choices=["on", "off"])
+    breakers.add_argument(
+        "callees", nargs="*", help="who is guarded; by default payment-provider",
+    )  # fmt: skip
+    rollback = _add(
+        actions, "rollback", _testbed_rollback,
+        "take releases back that fail, or one service's latest release now",
+        ["course testbed rollback on", "course testbed rollback off",
+         "course testbed rollback catalog"],
+    )  # fmt: skip
+    rollback.add_argument("what", metavar="on|off|SERVICE")
+    show = _add(
+        actions, "show", _testbed_show, "see one mechanism at work, measured with and without it",
+        ["course testbed show breaker", "course testbed show rollback --seconds 60"],
+    )  # fmt: skip
+    show.add_argument("what", choices=["breaker", "rollback"])
+    show.add_argument("--seconds", type=_seconds, default=40.0, help="length of each fault (40)")
+
     record = _add(
         actions, "record", _testbed_record, "record a data set: play faults, gather what was seen",
         ["course testbed record --minutes 130 --seed 7 data/testbed-incidents",
@@ -182,7 +205,7 @@ def _add_testbed(commands: Any) -> None:
 
     status = _add(actions, "status", _testbed_status, "show what runs", ["course testbed status"])
     down = _add(actions, "down", _testbed_down, "end everything", ["course testbed down"])
-    for parser in (up, load, fault, record, status, down):
+    for parser in (up, load, fault, breakers, rollback, show, record, status, down):
         parser.add_argument(
             "--run",
             type=Path,
@@ -434,6 +457,27 @@ def _testbed_fault(args: argparse.Namespace) -> int:
     return OK
 
 
+def _testbed_breakers(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    guarded = (args.callees or ["payment-provider"]) if args.state == "on" else []
+    print(commands.set_breakers(folder, guarded))
+    return OK
+
+
+def _testbed_rollback(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    print(commands.set_rollback(folder, args.what))
+    return OK
+
+
+def _testbed_show(args: argparse.Namespace) -> int:
+    commands, folder = _testbed(args)
+    from course.testbed import show
+
+    print(show.SHOWS[args.what](folder, commands.running_state(folder), args.seconds))
+    return OK
+
+
 def _testbed_record(args: argparse.Namespace) -> int:
     _, folder = _testbed(args)
     from course.testbed import plan, record
@@ -477,6 +521,8 @@ def _testbed_status(args: argparse.Namespace) -> int:
     outcomes = ", ".join(f"{n} {name}" for name, n in load.get("outcomes", {}).items()) or "none"
     print(f"\nload: {load.get('rate', 0):g} users a second; visits so far: {outcomes}")
     print(f"monitoring: {status['stack']}")
+    print(f"circuit breakers before: {', '.join(status['breakers']['callees']) or 'none'}; "
+          f"automatic rollback: {'on' if status['auto_rollback'] else 'off'}")  # fmt: skip
     for fault in status["faults"]:
         print(f"fault: {fault['kind']} at {fault['root_service']}, severity {fault['severity']:g}")
     return OK

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +246,29 @@ def heal(folder: Path) -> str:
     """End all faults."""
     answer = ask_supervisor(running_state(folder), "/heal", {})
     return f"{answer['healed']} fault(s) ended"
+
+
+def set_breakers(folder: Path, callees: Sequence[str]) -> str:
+    """Put circuit breakers before these callees, and take all others away."""
+    answer = ask_supervisor(running_state(folder), "/breakers", {"callees": list(callees)})
+    if not answer["callees"]:
+        return "no circuit breakers"
+    how = answer["settings"]
+    return (
+        f"circuit breaker before {', '.join(answer['callees'])}: open from {how['failures']:.0%} failed "
+        f"of the latest {how['window']} calls (at least {how['least']}), for {how['pause_s']:g} s; "
+        f"closed again after {how['trials']} good trials"
+    )
+
+
+def set_rollback(folder: Path, what: str) -> str:
+    """Switch the automatic rollback "on" or "off", or roll one service back now."""
+    state = running_state(folder)
+    if what in ("on", "off"):
+        ask_supervisor(state, "/rollback", {"on": what == "on"})
+        return f"automatic rollback is {what}"
+    answer = ask_supervisor(state, "/rollback", {"service": what})
+    return f"{answer['service']} goes back from {answer['from']} to {answer['version']}"
 
 
 def status(folder: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from course.testbed.breaker import STATES
 from course.testbed.layout import CPU_LIMIT, Node
 
 BUCKETS = (
@@ -40,6 +41,8 @@ class Meters(Collector):
         Returns used and total bytes of the data file.
     version : callable
         Returns the version that runs.
+    breakers : callable
+        Returns the state of the circuit breaker before each callee.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Meters(Collector):
         queue: Callable[[], int],
         disk: Callable[[], tuple[float, float]] | None,
         version: Callable[[], str],
+        breakers: Callable[[], dict[str, str]],
     ) -> None:
         disable_created_metrics()
         self.registry = CollectorRegistry()
@@ -71,7 +75,7 @@ class Meters(Collector):
             "shop_telemetry_dropped", "Log lines that were not delivered.", registry=self.registry
         )
         self._node, self._pool, self._queue = node, pool, queue
-        self._disk, self._version = disk, version
+        self._disk, self._version, self._breakers = disk, version, breakers
         self._process = psutil.Process()
         # Gauges and some counters are read when a scrape asks for them.
         self.registry.register(self)
@@ -123,6 +127,14 @@ class Meters(Collector):
         build = GaugeMetricFamily("shop_build_info", "The version that runs.", labels=["version"])
         build.add_metric([self._version()], 1)
         yield build
+        state = GaugeMetricFamily(
+            "shop_client_breaker_state",
+            "Circuit breaker before a callee: 0 closed, 1 half open, 2 open.",
+            labels=["callee"],
+        )
+        for callee, name in self._breakers().items():
+            state.add_metric([callee], STATES.index(name))
+        yield state
 
 
 class BusyTime:

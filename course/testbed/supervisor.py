@@ -19,16 +19,19 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from course.testbed import rundir, troubles
+from course.testbed.breaker import BreakerSettings
 from course.testbed.child import Child
 from course.testbed.control import ask, listen
 from course.testbed.layout import NODES
 from course.testbed.ledger import Ledger
+from course.testbed.rollback import AutoRollback, RollbackSettings, prometheus
 from course.testbed.stack.process import Stack
 
 _MB = 1 << 20
@@ -77,6 +80,11 @@ class Supervisor:
         self._orders: queue.Queue[tuple[Any, Future[Any]]] = queue.Queue()
         self._due: dict[str, float] = {}  # child -> when it is started again
         self._versions = dict.fromkeys(NODES, "v1")
+        self._earlier: dict[str, str] = {}  # service -> the version before the latest release
+        self._breakers: dict[str, Any] = {"callees": [], "settings": {}}
+        self._rollback = AutoRollback(
+            prometheus(lambda: self.stack.addresses()["prometheus"]), self._order_rollback, interval
+        )
         self._numbers = iter(range(1, 1 << 30))
         self.control = listen(self.token, self.order)
 
@@ -209,7 +217,10 @@ class Supervisor:
             return
         if child.name in self.services:
             self._tell_addresses()
-            self._tell(child.name, {"troubles": self._troubles_of(child.name)})
+            self._tell(
+                child.name,
+                {"troubles": self._troubles_of(child.name), "breakers": self._breakers},
+            )
             if self._versions[child.name] != "v1":
                 self._tell(child.name, {"version": self._versions[child.name]})
             self.stack.write_targets(self._targets())
@@ -240,7 +251,8 @@ class Supervisor:
         """Carry out one order in the main thread; called in the threads of the control port."""
         actions = {
             "/status": self._status, "/fault": self._begin_fault, "/heal": self._heal,
-            "/load": self._set_load, "/change": self._change, "/down": self._down,
+            "/load": self._set_load, "/change": self._change, "/breakers": self._set_breakers,
+            "/rollback": self._set_rollback, "/down": self._down,
         }  # fmt: skip
         if path == "/notify":
             self.ledger.notification(order)
@@ -267,6 +279,9 @@ class Supervisor:
             "processes": rows,
             "faults": list(self._faults.values()),
             "load": self._load_state(),
+            "versions": dict(self._versions),
+            "breakers": self._breakers,
+            "auto_rollback": self._rollback.on,
         }
 
     def _load_state(self) -> dict[str, Any]:
@@ -308,10 +323,12 @@ class Supervisor:
             if name in troubles.concerned(f["kind"], f["root_service"])
         ]  # fmt: skip
 
-    def _release(self, service: str, version: str, detail: str = "") -> None:
+    def _release(self, service: str, version: str) -> None:
+        self._earlier[service] = self._versions[service]
         self._versions[service] = version
-        self.ledger.event("deploy", service, detail or version)
+        self.ledger.event("deploy", service, version)
         self._tell(service, {"version": version})
+        self._rollback.released(service, version)
 
     def _end_faults(self) -> None:
         now = time.time()
@@ -322,7 +339,61 @@ class Supervisor:
         del self._faults[fault["id"]]
         self._spread(fault)
         if troubles.KINDS[fault["kind"]].announced == "deploy":
-            self._release(fault["root_service"], "v1", "v1: rolled back")
+            service = fault["root_service"]
+            self._versions[service] = "v1"
+            self._earlier.pop(service, None)
+            self._rollback.forget(service)
+            self.ledger.event("deploy", service, "v1: rolled back")
+            self._tell(service, {"version": "v1"})
+
+    def _set_breakers(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Put circuit breakers before some callees, and take all others away."""
+        callees = [str(callee) for callee in order.get("callees", [])]
+        if unknown := sorted({*callees} - {*NODES}):
+            raise ValueError(
+                f"there is no service {', '.join(unknown)}; there is {', '.join(NODES)}"
+            )
+        settings = asdict(BreakerSettings(**order.get("settings", {})))
+        self._breakers = {"callees": callees, "settings": settings}
+        for name in self.services:
+            self._tell(name, {"breakers": self._breakers})
+        return self._breakers
+
+    def _set_rollback(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Switch the automatic rollback, or roll one service back now."""
+        if "service" in order:
+            return self._roll_back(str(order["service"]), None, str(order.get("why", "ordered")))
+        settings = {key: value for key, value in order.items() if key != "on"}
+        self._rollback.switch(RollbackSettings(**settings) if order.get("on") else None)
+        return {"on": self._rollback.on}
+
+    def _order_rollback(self, service: str, version: str, why: str) -> None:
+        """Let the main thread roll back; called by the thread that watches releases."""
+        future: Future[Any] = Future()
+        self._orders.put((lambda: self._roll_back(service, version, why), future))
+        future.result(timeout=50)
+
+    def _roll_back(self, service: str, version: str | None, why: str) -> dict[str, Any]:
+        """Replace the process by one that runs the version before the latest release."""
+        if service not in NODES:
+            raise ValueError(f"there is no service {service!r}; there is {', '.join(NODES)}")
+        now, earlier = self._versions[service], self._earlier.get(service)
+        if earlier is None or version not in (None, now):
+            raise ValueError(
+                f"{service} runs {now} and nothing is known to go back to; nothing is changed"
+            )
+        for fault in [f for f in self._faults.values() if f["root_service"] == service]:
+            if troubles.KINDS[fault["kind"]].announced == "deploy":  # the mistake in that release
+                self.ledger.end_fault(fault["id"], time.time())
+                del self._faults[fault["id"]]
+        self._versions[service] = earlier
+        del self._earlier[service]
+        self._rollback.forget(service)
+        self.ledger.event("rollback", service, f"{now} -> {earlier}: {why}")
+        child = self.services[service]
+        child.kill()  # the loop starts it again, with the version that now holds
+        child.process.wait()
+        return {"service": service, "version": earlier, "from": now}
 
     def _heal(self, order: dict[str, Any]) -> dict[str, Any]:
         now = time.time()

@@ -17,10 +17,14 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 
 from opentelemetry import propagate
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, get_current_span
 
+from course.testbed.breaker import Breakers
 from course.testbed.layout import NODES, Edge
 from course.testbed.metrics import BusyTime
+
+#: Outcome of a call that a circuit breaker refused.
+BREAKER_OPEN = "breaker_open"
 
 _HEADER_DEADLINE = "x-deadline-unix-ms"
 _MAX_BODY = 64_000
@@ -198,12 +202,18 @@ class Client:
     tracer : Tracer
     count : callable
         Told callee and outcome ("ok" or the reason) of every attempt.
+    breakers : Breakers, optional
+        Circuit breakers before the callees.
     """
 
     def __init__(
-        self, addresses: dict[str, int], tracer: Tracer, count: Callable[[str, str], None]
+        self,
+        addresses: dict[str, int],
+        tracer: Tracer,
+        count: Callable[[str, str], None],
+        breakers: Breakers | None = None,
     ) -> None:
-        self.addresses, self.tracer, self.count = addresses, tracer, count
+        self.addresses, self.tracer, self.count, self.breakers = addresses, tracer, count, breakers
         #: Callee -> further attempts without pause, where callers retry eagerly (a retry storm).
         self.eager: dict[str, int] = {}
 
@@ -229,14 +239,33 @@ class Client:
         pause = 0.02
         while True:
             try:
-                return self._attempt(edge, body, deadline)
-            except CallFailed:
+                return self._guarded(edge, body, deadline)
+            except CallFailed as failure:
                 attempts -= 1
-                if attempts == 0 or time.time() + pause >= deadline:
+                vain = failure.reason == BREAKER_OPEN  # trying again at once would be refused too
+                if vain or attempts == 0 or time.time() + pause >= deadline:
                     raise
             if not eager:
                 time.sleep(pause * random.uniform(0.5, 1.5))
                 pause *= 2
+
+    def _guarded(self, edge: Edge, body: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """Make one attempt if the breaker lets it through, and tell it the outcome."""
+        breaker = self.breakers.before(edge.callee) if self.breakers else None
+        if breaker is None or time.time() >= deadline:  # too late is no fault of the callee
+            return self._attempt(edge, body, deadline)
+        permit = breaker.permit()
+        if permit is None:
+            self.count(edge.callee, BREAKER_OPEN)
+            get_current_span().add_event(BREAKER_OPEN, {"server.address": edge.callee})
+            raise CallFailed(edge.callee, BREAKER_OPEN, 503)
+        good = False
+        try:
+            answer = self._attempt(edge, body, deadline)
+            good = True
+            return answer
+        finally:
+            breaker.result(permit, good)
 
     def _attempt(self, edge: Edge, body: Mapping[str, Any], deadline: float) -> dict[str, Any]:
         method, _, path = edge.operation.partition(" ")

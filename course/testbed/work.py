@@ -21,6 +21,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from course.testbed.ailments import Ballast, Burner
+from course.testbed.breaker import Breakers, BreakerSettings
 from course.testbed.export import Logger, Sender, start_tracing
 from course.testbed.layout import ENTRIES, NODES, Edge
 from course.testbed.metrics import Meters
@@ -92,7 +93,8 @@ class Service:
         self.tracing = start_tracing(resource, sender)
         self.tracer = self.tracing.get_tracer("course.testbed")
         self.addresses: dict[str, int] = {}
-        self.client = Client(self.addresses, self.tracer, self._count_attempt)
+        self.breakers = Breakers(self._breaker_changed)
+        self.client = Client(self.addresses, self.tracer, self._count_attempt, self.breakers)
         self.troubles: list[Trouble] = []
         self.condition = Condition()
         self.store = (
@@ -112,6 +114,7 @@ class Service:
             queue=self._queue_length,
             disk=self.store.usage if self.store else None,
             version=lambda: self.version,
+            breakers=self.breakers.states,
         )
         self.burner, self.ballast = Burner(), Ballast(self.node.memory_mb * _MB)
         threading.Thread(target=self._live, name="condition", daemon=True).start()
@@ -279,6 +282,9 @@ class Service:
     def _count_attempt(self, callee: str, outcome: str) -> None:
         self.meters.attempts.labels(callee, outcome).inc()
 
+    def _breaker_changed(self, callee: str, before: str, after: str, why: str) -> None:
+        self.log.log("WARN", "breaker", f"circuit breaker to {callee}: {before} -> {after}, {why}")
+
     # --- the worker that takes orders from the queue --------------------------------------------
 
     def _fetch(self) -> None:
@@ -337,8 +343,8 @@ class Service:
         ----------
         order : mapping
             ``addresses``: service -> port; ``troubles``: all faults that act now;
-            ``version``: what runs from now on; ``receiver``: port for telemetry. Each may be
-            missing.
+            ``version``: what runs from now on; ``receiver``: port for telemetry; ``breakers``:
+            callees before which circuit breakers stand, and their settings. Each may be missing.
         """
         if "addresses" in order:
             self.addresses.update({str(k): int(v) for k, v in order["addresses"].items()})
@@ -347,10 +353,13 @@ class Service:
         if "troubles" in order:
             known = {(t.kind, t.root, t.begin): t.since for t in self.troubles}
             now = time.time()
-            told = [Trouble(**values, since=now) for values in order["troubles"]]
+            fresh = [Trouble(**values, since=now) for values in order["troubles"]]
             self.troubles = [
-                replace(t, since=known.get((t.kind, t.root, t.begin), t.since)) for t in told
+                replace(t, since=known.get((t.kind, t.root, t.begin), t.since)) for t in fresh
             ]
+        if "breakers" in order:
+            given = order["breakers"]
+            self.breakers.switch(given["callees"], BreakerSettings(**given["settings"]))
         if "version" in order:
             self.version = str(order["version"])
             self.log.log("INFO", "change", f"deploy applied: {self.version}")
