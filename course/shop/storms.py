@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from course.shop import seeds
 from course.shop.draw import CALENDAR
@@ -24,9 +26,11 @@ _NAMES = ("CertExpiring", "CpuHigh", "DiskFilling", "ErrorsHigh", "LatencyHigh",
 _DAY = 1440
 # start, end (minutes), service, alertname, severity, source, incident
 _Row = tuple[float, float, str, str, str, str, int]
+_BESIDE, _BESIDE_MIN = 0.45, 3.0  # share that runs beside another one; how long after it at most
 _QUIET_MIN = 40.0  # between incidents that are not meant to run side by side
 # Noise keeps away from an incident's services, and those next to them, around its first alert.
 _BEFORE_MIN, _AFTER_MIN = 25.0, 15.0
+_LASTS_MIN = (20.0, 80.0)  # after an incident's begin, when its alerts end
 _LATEST_MIN = 2.5  # by which an alert may come later than its service is reached
 
 
@@ -98,15 +102,15 @@ def draw_storm(
     roots: list[str] = []
     clock, previous = float(rng.uniform(10, 120)), frozenset[str]()
     for number in range(int(rng.integers(incidents[0], incidents[1] + 1))):
-        beside = number > 0 and rng.random() < 0.35
+        beside = number > 0 and rng.random() < _BESIDE
         affected = _cascade(rng, previous if beside else frozenset())
         beside = beside and bool(affected)
         affected = affected or _cascade(rng, frozenset())
         if not beside:
             clock = max((r[1] for r in rows), default=clock - _QUIET_MIN) + _QUIET_MIN
             clock += float(rng.exponential(60))
-        begin = clock + float(rng.uniform(0, 8)) * beside
-        rows += _alerts_of(rng, affected, begin, float(rng.uniform(20, 75)), number)
+        begin = clock + float(rng.uniform(0, _BESIDE_MIN)) * beside
+        rows += _alerts_of(rng, affected, begin, number)
         roots.append(next(iter(affected)))
         previous = previous | frozenset(affected) if beside else frozenset(affected)
         clock = begin
@@ -177,7 +181,7 @@ def _at_the_start(noise: list[_Row], rows: list[_Row]) -> bool:
 
 
 def _alerts_of(
-    rng: np.random.Generator, affected: dict[str, int], begin: float, length: float, number: int
+    rng: np.random.Generator, affected: dict[str, int], begin: float, number: int
 ) -> list[_Row]:
     rows = []
     for service, distance in affected.items():
@@ -186,7 +190,7 @@ def _alerts_of(
             start = begin + distance * float(rng.uniform(1, 3))
             start += min(float(rng.exponential(1.0)), _LATEST_MIN)
             severity = "page" if rng.random() < 0.6 else "ticket"
-            stop = begin + length + float(rng.uniform(0, 5))
+            stop = begin + float(rng.uniform(*_LASTS_MIN))  # each check clears in its own time
             rows += _fired(rng, start, stop, service, str(name), severity, number, 0.4)
     return rows
 
@@ -279,12 +283,22 @@ def alert_chances(seed: int, n: int = 1500, habits: int = 0) -> np.ndarray:
 
 def _draw_history(seed: int, n: int, habits: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     traits = seeds.stream(habits, seeds.DRAW, 6)
-    names = list(_NAMES)
-    worth = dict(zip(names, traits.normal(0, 1.2, len(names)), strict=True))
+    worth = dict(zip(_NAMES, traits.normal(0, 1.2, len(_NAMES)), strict=True))
+    # What speaks for an alert in one team speaks against it in another, more or less loudly.
+    weights = np.array([1.1, 1.6, 0.7]) * traits.uniform(0.7, 1.3, 3) * traits.choice([-1, 1], 3)
+    usual = _log_odds(_alerts_of_a_team(traits, 4000), worth, weights)
     rng = seeds.stream(seed, seeds.DRAW, 7)
-    alerts = pd.DataFrame(
+    alerts = _alerts_of_a_team(rng, n)
+    chances = expit(_log_odds(alerts, worth, weights) + _level(usual))
+    actionable = rng.random(n) < chances
+    alerts.loc[rng.random(n) < 0.1, "user_errors"] = np.nan
+    return alerts, actionable, chances
+
+
+def _alerts_of_a_team(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    return pd.DataFrame(
         {
-            "alertname": rng.choice(names, n),
+            "alertname": rng.choice(list(_NAMES), n),
             "service": rng.choice([s.name for s in TOPOLOGY.services], n),
             "hour": rng.integers(0, 24, n),
             "services_alerting": 1 + rng.poisson(0.8, n),
@@ -293,14 +307,16 @@ def _draw_history(seed: int, n: int, habits: int) -> tuple[pd.DataFrame, np.ndar
             "users": np.round(np.exp(rng.normal(6, 1.2, n))).astype(int),
         }
     )
-    score = (
-        -4.6
-        + alerts["alertname"].map(worth)
-        + 1.1 * np.minimum(alerts["services_alerting"] - 1, 3)
-        + 1.6 * np.log1p(alerts["user_errors"] / 0.01)
-        - 1.0 * np.log1p(alerts["fired_last_day"]) / 2
-    )
-    chances = 1 / (1 + np.exp(-score.to_numpy()))
-    actionable = rng.random(n) < chances
-    alerts.loc[rng.random(n) < 0.1, "user_errors"] = np.nan
-    return alerts, actionable, chances
+
+
+def _log_odds(alerts: pd.DataFrame, worth: dict[str, float], weights: np.ndarray) -> np.ndarray:
+    breadth = np.minimum(alerts["services_alerting"] - 1, 3)
+    errors = np.log1p(alerts["user_errors"] / 0.01)
+    repeats = np.log1p(alerts["fired_last_day"])
+    told = np.column_stack([breadth, errors, repeats]) @ weights
+    return np.asarray(alerts["alertname"].map(worth) + told, dtype=float)
+
+
+def _level(log_odds: np.ndarray) -> float:
+    """What to add to log odds so that one alert in six is actionable."""
+    return float(brentq(lambda level: expit(log_odds + level).mean() - 1 / 6, -30, 30))

@@ -55,9 +55,30 @@ def test_same_seed_same_storm() -> None:
     assert not draw_storm(3).alerts.equals(draw_storm(4).alerts)
 
 
+def test_checks_of_an_incident_clear_in_their_own_time() -> None:
+    spreads = []
+    for seed in range(15):
+        storm = draw_storm(seed)
+        for number, incident in storm.incidents.iterrows():
+            own = storm.alerts[storm.incident == number]
+            last = own.groupby(["service", "alertname", "severity"])["end"].max()
+            spreads.append(last.std() / pd.Timedelta("1min"))
+            assert own["end"].max() <= incident["start"] + pd.Timedelta("83min")
+    assert np.median(spreads) > 10
+
+
+def test_what_speaks_for_an_alert_differs_from_team_to_team() -> None:
+    for feature in ("services_alerting", "user_errors", "fired_last_day"):
+        signs = []
+        for habits in range(12):
+            alerts, actionable = draw_alert_history(1, 4000, habits)
+            signs.append(np.sign(alerts[feature][actionable].mean() - alerts[feature].mean()))
+        assert {-1.0, 1.0} <= set(signs), feature
+
+
 def test_share_of_actionable_alerts() -> None:
-    shares = [draw_alert_history(seed, 2000, seed)[1].mean() for seed in range(6)]
-    assert 0.05 < np.mean(shares) < 0.25
+    shares = [draw_alert_history(seed, 4000, seed)[1].mean() for seed in range(6)]
+    assert all(0.13 < share < 0.2 for share in shares), shares
 
 
 def test_no_name_of_a_check_gives_incidents_or_noise_away() -> None:

@@ -41,6 +41,35 @@ def correlate(alerts, calls):
         groups.append(running[service][0])
     return groups
 """
+_BY_END = """
+def correlate(alerts, calls):
+    order = np.argsort(alerts["end"].to_numpy(), kind="stable")
+    ends = alerts["end"].to_numpy()[order]
+    groups = np.zeros(len(alerts), int)
+    groups[order[1:]] = (np.diff(ends) > np.timedelta64(5, "m")).cumsum()
+    return groups.tolist()
+"""
+_STRETCHES = """
+def correlate(alerts, calls):
+    running, stretch, spans = {}, [], []
+    for service, start, end in zip(alerts["service"], alerts["start"], alerts["end"]):
+        if service in running and start <= spans[running[service]][1] + pd.Timedelta("15min"):
+            number = running[service]
+            spans[number][1] = max(spans[number][1], end)
+        else:
+            number = running[service] = len(spans)
+            spans.append([start, end])
+        stretch.append(number)
+    groups, last = {}, None
+    for number, (start, end) in enumerate(spans):
+        if end - start < pd.Timedelta("20min"):
+            groups[number] = number
+            continue
+        together = last is not None and start - spans[last][0] <= pd.Timedelta("3min")
+        groups[number] = groups[last] if together else number
+        last = number
+    return [groups[number] for number in stretch]
+"""
 _PER_SERVICE = """
 def pages(alerts, calls):
     last, rows = {}, []
@@ -146,6 +175,8 @@ def dedupe(alerts, hold):
 """, "constant"),
     WrongAnswer("correlate", "gap in time", "the tuned baseline", _BY_GAP, "naive"),
     WrongAnswer("correlate", "overlap in time", "what is on together belongs together", _BY_OVERLAP),
+    WrongAnswer("correlate", "gap in the ends", "what is over together belongs together", _BY_END),
+    WrongAnswer("correlate", "long stretches that begin together", "the best without the graph", _STRETCHES),
     WrongAnswer("correlate", "by service", "from metadata alone", _BY_SERVICE, "metadata"),
     WrongAnswer("correlate", "service and time", "loses nothing, because it gathers little", _BY_CHECK),
     WrongAnswer("correlate", "one group", "constant", "def correlate(alerts, calls):\n    return [0] * len(alerts)\n", "constant"),
@@ -186,6 +217,25 @@ def actionable_probability(model, alerts):
 
 
 {_CHOICE}""".replace("\ndef _numbers", "\nfrom sklearn.preprocessing import StandardScaler\n\n\ndef _numbers")),
+    WrongAnswer("actionable", "one team's weights", "a formula for all, and the rate of each check", f"""
+def _score(alerts):
+    known = alerts["user_errors"].fillna(alerts["user_errors"].median())
+    told = (1.1 * np.minimum(alerts["services_alerting"] - 1, 3) + 1.6 * np.log1p(known / 0.01)
+            - 0.7 * np.log1p(alerts["fired_last_day"]))
+    return alerts[["alertname"]].assign(told=told)
+
+
+def fit_actionable(history, actionable):
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["alertname"]), ("passthrough", ["told"]))
+    return make_pipeline(columns, LogisticRegression(max_iter=500)).fit(_score(history), actionable)
+
+
+def actionable_probability(model, alerts):
+    return model.predict_proba(_score(alerts))[:, 1]
+
+
+{_CHOICE}"""),
     _mistake("actionable", "weighted classes", "spoils the calibration",
              ("max_iter=500", 'max_iter=500, class_weight="balanced"')),
     _mistake("actionable", "by probability", "forgets the cost", ("probability * users", "probability")),
@@ -207,6 +257,13 @@ def routing_config(teams):
              ('"equal": ["service"]', '"equal": []')),
     _mistake("routing", "one grouping for all", "tickets by service",
              ('"group_by": ["alertname"]', '"group_by": ["service"]')),
+    _mistake("routing", "tickets at night", "no office hours",
+             (',\n             "active_time_intervals": ["office"]', "")),
+    _mistake("routing", "pages repeat by default", "four hours instead of one",
+             (', "repeat_interval": "1h"', "")),
+    _mistake("routing", "tickets repeat by default", "four hours instead of a day",
+             (', "repeat_interval": "24h"', "")),
+    _mistake("routing", "no wait", "the first alert goes out alone", (', "group_wait": "30s"', "")),
     WrongAnswer("milestone", "page for everything", "constant", """
 def pages(alerts, calls):
     return list(range(len(alerts)))
@@ -288,6 +345,22 @@ def routing_config(teams):
 """, "alternative"),
     _mistake("actionable", "another regularisation", "a flatter fit",
              ("max_iter=500", "max_iter=500, C=0.5"), kind="alternative"),
+    WrongAnswer("actionable", "as they are", "no logarithms: numbers standardised, no more", f"""
+_NUMBERS = ["services_alerting", "user_errors", "fired_last_day"]
+
+
+def fit_actionable(history, actionable):
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["alertname"]), (StandardScaler(), _NUMBERS))
+    return make_pipeline(columns, LogisticRegression(max_iter=500)).fit(
+        history.fillna({{"user_errors": 0.01}}), actionable)
+
+
+def actionable_probability(model, alerts):
+    return model.predict_proba(alerts.fillna({{"user_errors": 0.01}}))[:, 1]
+
+
+{_CHOICE}""".replace("\n_NUMBERS", "\nfrom sklearn.preprocessing import StandardScaler\n\n_NUMBERS"), "alternative"),
     WrongAnswer("actionable", "boosted trees", "no hand-made features", f"""
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.preprocessing import OrdinalEncoder
