@@ -758,7 +758,7 @@ def fit_classifier(windows: list[pd.DataFrame], kinds: list[str]) -> object:
                       mean / (one[:, :45].std(axis=1) + 1e-3)]  # fmt: skip
         return np.column_stack(found)
 
-    forest = RandomForestClassifier(200, min_samples_leaf=2, random_state=0)
+    forest = RandomForestClassifier(100, min_samples_leaf=2, random_state=0)
     return {"table": change_table, "forest": forest.fit(change_table(windows), kinds)}
     ### END SOLUTION
 
@@ -1242,7 +1242,7 @@ def cluster_incidents(windows: list[pd.DataFrame]) -> list[int]:
     p50, p99 = (np.log(metric[f"latency_p{q}_ms"].clip(0.01)) for q in (50, 99))
     # With each, the least spread that counts as its usual one.
     series = [
-        (load, 0.05), (np.sqrt(metric["error_ratio"]), 0.02), (p50, 0.05), (p99 - p50, 0.05),
+        (np.sqrt(metric["error_ratio"]), 0.02), (p50, 0.05), (p99 - p50, 0.05),
         (np.log(metric["cpu_utilization"] + 0.01) - load, 0.05),
         (metric["memory_utilization"], 0.01),
         (np.log(metric["pool_utilization"] + 0.003) - load, 0.1),
