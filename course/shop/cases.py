@@ -115,9 +115,9 @@ def _places(kind: str, services: Sequence[str]) -> list[str]:
 def elsewhere(cases: Sequence[IncidentCase], seed: int) -> list[IncidentCase]:
     """Move incidents to services of another size, on other machines.
 
-    Traffic, durations, CPU and pool of each service are multiplied by factors of its own: traffic by
-    0.1 to 10, both latencies by 0.2 to 5, CPU and pool by 0.2 to 1 each; small factors are as likely
-    as large ones.
+    Traffic, durations, errors, CPU and pool of each service are multiplied by factors of its own:
+    traffic by 0.05 to 20, both latencies by 0.1 to 10, errors, CPU and pool by 0.2 to 1 each;
+    small factors are as likely as large ones (log-uniform).
 
     Parameters
     ----------
@@ -134,18 +134,18 @@ def elsewhere(cases: Sequence[IncidentCase], seed: int) -> list[IncidentCase]:
     --------
     >>> cases = incident_cases(2, 5, services=["cart"], kinds=["cpu_saturation", "surge"])
     >>> ratio = elsewhere(cases, 1)[0].metrics / cases[0].metrics
-    >>> bool(ratio["latency_p50_ms"].std() < 1e-9), bool(ratio["error_ratio"].dropna().eq(1).all())
+    >>> bool(ratio["latency_p50_ms"].std() < 1e-9), bool(ratio["memory_utilization"].eq(1).all())
     (True, True)
     """
     rng = seeds.stream(seed, seeds.DRAW, len(cases), 8)
     factors = {}
     for service in sorted({case.service for case in cases}):
-        traffic, duration, cpu, pool = np.exp(
-            rng.uniform(np.log([0.1, 0.2, 0.2, 0.2]), np.log([10, 5, 1, 1]))
+        traffic, duration, errors, cpu, pool = np.exp(
+            rng.uniform(np.log([0.05, 0.1, 0.2, 0.2, 0.2]), np.log([20, 10, 1, 1, 1]))
         )
         factors[service] = {
-            "request_rate": traffic, "latency_p50_ms": duration, "latency_p99_ms": duration,
-            "cpu_utilization": cpu, "pool_utilization": pool,
+            "request_rate": traffic, "error_ratio": errors, "latency_p50_ms": duration,
+            "latency_p99_ms": duration, "cpu_utilization": cpu, "pool_utilization": pool,
         }  # fmt: skip
     return [
         replace(case, metrics=case.metrics.assign(

@@ -341,7 +341,7 @@ def _houses(seed: int) -> list[tuple[list[IncidentCase], list[IncidentCase]]]:
         causes = draw_causes(_CAUSES_A_HOUSE, int(rng.integers(2**60)))
         known, strange = (
             cause_cases(n, int(rng.integers(2**60)), services=services, causes=causes,
-                        severity=(0.25, 0.8))
+                        severity=(0.2, 0.7))
             for n, services in ((_KNOWN_CASES, _KNOWN), (_STRANGE_CASES, _STRANGERS))
         )  # fmt: skip
         found.append((known, elsewhere(strange, int(rng.integers(2**60)))))
@@ -662,7 +662,7 @@ def check_milestone(student: Student, hidden: Hidden) -> list[Case]:
     scored = np.asarray(live.index.get_level_values("time") >= until)
     said = _said(student, model, live)
     rng = np.random.default_rng(hidden.seed("cut"))
-    stop = until + pd.Timedelta("10min") * int(rng.integers(200, 1800))
+    stop = until + pd.Timedelta("15min") * int(rng.integers(130, 1200))
     before = np.asarray(live.index.get_level_values("time") < stop)
     if not np.allclose(_said(student, model, live[before]), said[before], rtol=0, atol=1e-6):
         return [Case("two weeks", 0.0, "probabilities change when later slots are cut off: a "
@@ -737,7 +737,7 @@ def _slot_rivals(weeks: ServiceWeeks) -> dict[str, float]:
 
 def _facts(card: dict[str, Any], slots: pd.DataFrame, truth: np.ndarray) -> Case:
     times = slots.index.get_level_values(1)
-    sixth = np.asarray(times >= times.max() + pd.Timedelta("10min") - pd.Timedelta("7D"))
+    sixth = np.asarray(times >= times.max() + pd.Timedelta("15min") - pd.Timedelta("7D"))
     wanted: dict[str, Any] = {
         "trained_from": times.min().isoformat(), "trained_to": times.max().isoformat(),
         "rows": len(slots), "base_rate": float(truth[sixth].mean()),
@@ -767,7 +767,7 @@ def _honest(
 ) -> Case:  # fmt: skip
     """Is `pr_auc` what a model of the first five weeks reaches in the sixth?"""
     times = slots.index.get_level_values(1)
-    sixth = np.asarray(times >= times.max() + pd.Timedelta("10min") - pd.Timedelta("7D"))
+    sixth = np.asarray(times >= times.max() + pd.Timedelta("15min") - pd.Timedelta("7D"))
     promised = card.get("pr_auc")
     name = "what the card promises"
     if promised is None or type(promised) not in (int, float):
