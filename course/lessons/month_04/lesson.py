@@ -17,7 +17,7 @@
 # impossible: since Thursday a model predicts exactly this. In the review it had been right for 94 of 100 minutes,
 # and everybody had nodded. You open its dashboard. It was silent all night.
 #
-# The 94 % were true and worth nothing. In the review's data a breach was near in about one minute of eighteen, so a
+# The 94 % were true and worth nothing. In the review's data a breach was near in about one minute of sixteen, so a
 # model that never says anything is right for 94 of 100. The disk itself had told the story from the first
 # minutes on: whoever divides what is left by how fast it shrinks knows when it will be full.
 #
@@ -672,7 +672,6 @@ axes[1].set_yticks([1, 1.5, 2], ["1", "1.5", "2"])
 axes[1].set_xticks([1, 1.5, 2], ["1", "1.5", "2"])
 axes[1].minorticks_off()
 axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
-figure.tight_layout()
 plt.show()
 
 # %% [markdown]
@@ -730,8 +729,8 @@ print(
 # **Example:** `classify(fit_classifier(windows, kinds), windows[:2])` is a list of two names of kinds.
 #
 # **Scored:** the mean macro-F1 over three unseen houses, each with seven causes of its own: `fit_classifier` gets 112 incidents at `KNOWN`, then `classify`
-# gets 105 at `STRANGERS`, moved by `elsewhere` with other factors; severities from 0.2 to 0.7, all drawn as above. Points rise from 0.84 to 0.90. A forest on levels
-# reaches 0.4 to 0.6, one on raw differences (end minus before) 0.65 to 0.8, logistic regression on the logarithms of the ratios 0.93, features as described 0.95. The kinds that the shop's own faults
+# gets 105 at `STRANGERS`, moved by `elsewhere` with other factors; severities from 0.2 to 0.7, all drawn as above. Points rise from 0.80 to 0.86. A forest on levels
+# reaches 0.4, one on raw differences (end minus before) 0.65 to 0.75, logistic regression on the logarithms of the ratios 0.93, features as described 0.92 to 0.98. The kinds that the shop's own faults
 # (`shop.FAULTS`) know are of no use: the hidden causes are not among them. If the answers change with the
 # company that a window is asked in, there are no points. 20 s a call.
 
@@ -814,10 +813,10 @@ assert classify(_check_model, _check_windows[:3]) == _check_found[:3], (
 )
 _check_truth = [_check_c.kind for _check_c in strange]
 _check_f1 = f1_score(_check_truth, _check_found, average="macro")
-print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need a mean of 0.90")
-assert _check_f1 > 0.84, (
+print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need a mean of 0.86")
+assert _check_f1 > 0.80, (
     f"a macro-F1 of {_check_f1:.2f} at strange services earns no points: forests on raw differences "
-    "reach up to 0.8. Which feature still knows how fast or how busy the service is?"
+    "reach up to 0.75. Which feature still knows how fast or how busy the service is?"
 )
 print("exercise 3: the visible check passes")
 
@@ -977,10 +976,10 @@ print(f"base rate {y_future.mean():.3f}")
 # **Scored:** 3 points for the labels on six unseen series; the rest counts times their share.
 #
 # - 4 for **ranks**: the PR-AUC on 160 unseen stretches at `LATER`, after learning from 120 at `EARLIER`, drawn with `SIZE`, over the minutes
-#   with a label of stretches without a sudden fault. The points rise from the best of four rivals on the same data (the highest utilisation of CPU, memory, disk and pool; boosted trees
-#   on raw metrics; the same with their differences over 10 minutes, and over 5, 10 and 20; the best is about 0.6) to seven tenths of the way from there to the bare division over ten minutes (about 0.75 to 0.8).
+#   with a label of stretches without a sudden fault. Of the way from the best of four rivals on the same data (the highest utilisation of CPU, memory, disk and pool; boosted trees
+#   on raw metrics; the same with their differences over 10 minutes, and over 5, 10 and 20; the best is about 0.6) to the bare division over ten minutes (about 0.75 to 0.8), the points rise from three tenths to seven tenths.
 # - 4 for **calibration** over all minutes with a label: ECE (ten bins of equal number) from 0.05 down to 0.025 and Brier skill from 0.10 up to 0.18, the worse of
-#   the two. Small trees reach 0.015 and 0.22.
+#   the two. Small trees reach 0.015 and 0.2 to 0.3.
 # - 4 for the mean **cost** when every minute with a probability of at least $p^*$ is acted on, at $m = 5\,c$ and $m = 10\,c$, the worse of the two: from the cheapest of
 #   never acting, always acting and acting above the best fixed utilisation, down to 0.85 times that.
 #
@@ -1125,7 +1124,10 @@ _check_ece = scoring.expected_calibration_error(
 print(
     f"PR-AUC {_check_pr:.2f} (base rate {np.mean(_check_truth[_check_ranked]):.3f}), ECE {_check_ece:.3f}"
 )
-assert _check_pr > 0.65, f"a PR-AUC of {_check_pr:.2f} is less than the bare division reaches"
+assert _check_pr > 0.8, (
+    f"a PR-AUC of {_check_pr:.2f}: the bare division over ten minutes reaches 0.87 here, trees on raw "
+    "differences 0.45"
+)
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1175,7 +1177,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 unnamed = cause_cases(
-    90, 31, services=KNOWN + STRANGERS, causes=draw_causes(4, 33, harmless=False)
+    90, 31, services=KNOWN + STRANGERS, causes=draw_causes(4, 34, harmless=False)
 )
 unnamed = elsewhere(unnamed, 32)
 raw = StandardScaler().fit_transform(
@@ -1367,6 +1369,8 @@ plots.timeline(stock, ax=axes[0], ylabel="CPU (%)", events=pair, shaded="motif",
                title="The pair of four-hour windows that are most alike")  # fmt: skip
 plots.timeline(pd.Series(distance, stock.index[: len(distance)]), ax=axes[1], ylabel="distance",
                title="Distance of each window to its nearest neighbour")  # fmt: skip
+axes[1].plot(ends, [distance[first]] * 2, "o", color=plots.ORANGE, label="motif")
+axes[1].legend(loc="upper right")
 plt.show()
 print(f"motif at {ends[0]:%a %H:%M} and {ends[1]:%a %H:%M}, distance {distance[first]:.2f}")
 
@@ -1766,11 +1770,13 @@ print(loghub.CITATION)
 #
 # ### HDFS: sessions, and a detector that remembers
 #
-# The HDFS log (Xu et al., SOSP 2009) is the set on which most papers on log anomalies report. A session is the list of statements about one block. The next cell puts the
-# detector of that paper in a simple form, PCA on counts of statements (the line is what 1 % of the training sessions exceed), beside the trivial detectors. "Unseen multiset" keeps the set of all sorted sessions that it has
+# The HDFS log (Xu et al., SOSP 2009) is the set on which most papers on log anomalies report. A session is the list of statements about one block. The next cell judges two
+# detectors that learn from normal sessions. The first is that of the paper in a simple form, PCA on counts of statements (the line is what 1 % of the training sessions exceed). The second is a
+# rule: a session is normal if the *set* of its statements has been seen together, and none comes more or less often than it ever did. Beside them stand the trivial detectors. "Unseen multiset" keeps the set of all sorted sessions that it has
 # seen, and flags a session that is not among them. That is all it does.
 
 # %%
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from sklearn.decomposition import PCA
@@ -1797,12 +1803,29 @@ def pca_on_counts(sessions: Sequence) -> Callable:
     return lambda session: bool(residual(count(session)) > line)
 
 
+def sets_and_ranges(sessions: Sequence) -> Callable:
+    """Which statements come together, and how often each at least and at most."""
+    counted = [Counter(session) for session in sessions]
+    together = {frozenset(counts) for counts in counted}
+    most = {one: max(counts[one] for counts in counted) for one in set().union(*together)}
+    least = {one: min(counts[one] for counts in counted) for one in most}
+
+    def flagged(session: Sequence) -> bool:
+        counts = Counter(session)
+        return frozenset(counts) not in together or any(
+            not least[one] <= n <= most[one] for one, n in counts.items()
+        )
+
+    return flagged
+
+
 try:
     sessions = hdfs.load(progress=False)
 except PublicDataMissing as error:
     print(error)
 else:
-    judged = hdfs.study({"PCA on counts": pca_on_counts}, sessions=sessions)
+    detectors = {"PCA on counts": pca_on_counts, "sets and ranges": sets_and_ranges}
+    judged = hdfs.study(detectors, sessions=sessions)
     print(judged.round(3).to_string())
     for form, share in hdfs.shared(sessions).items():
         print(f"{form}, {share:.1%} of the normal test sessions stand in the training set")
@@ -1810,9 +1833,10 @@ else:
     plt.show()
 
 # %% [markdown]
-# The table has a row a detector; precision and F1 hold where 2.9 % of the sessions are abnormal. PCA misses two of five abnormal sessions: nothing in them is far from the plane. The trivial memory finds every abnormal session and reaches an F1 of 0.90; DeepLog, a recurrent network, published 0.96 on the whole set, of
-# which the course pins a part, so the two are not on equal data. But the order of magnitude is the lesson: **nearly everything that a network can
-# win on this set is won by a lookup table**, since nearly every normal session has been seen before. Le and Zhang (ICSE 2022) show the same for five deep
+# The table has a row a detector; precision and F1 hold where 2.9 % of the sessions are abnormal, as in the whole set. PCA misses two of five abnormal sessions: nothing in them is far from the plane. The trivial memory finds every abnormal session
+# and reaches an F1 of 0.90. The rule of sets and ranges forgives a repetition within what has been seen, so that it raises a third of the false alarms and reaches 0.97. DeepLog, a recurrent network, published 0.96 on the whole set, of
+# which the course pins a part, so they are not on equal data. But the order of magnitude is the lesson: **nearly everything that a network can
+# win on this set is won by a lookup table**, since 99 % of the normal sessions have been seen before as multisets. Le and Zhang (ICSE 2022) show the same for five deep
 # models: chosen splits and the share of abnormal sessions decide their figures. A model that loses to "unseen multiset" has learned nothing that you need.
 #
 # ## What to remember
