@@ -1163,7 +1163,7 @@ plt.show()
 #
 # - **What "alike" means.** The distance between two windows is a distance between their features. On raw metrics it is the distance
 #   between two *services*: the busiest metric drowns all others. On changes, in units of what the metric usually does, it is a distance between
-#   *behaviours*. And slight and grave incidents of one kind point the same way, some further: divide each window's vector by its length (plus a constant, so
+#   *behaviours*; per request, since the load moves in each window and says nothing of the cause. And slight and grave incidents of one kind point the same way, some further: divide each window's vector by its length (plus a constant, so
 #   that a window in which nothing happened stays near zero), and the direction remains.
 # - **How many groups.** The silhouette (Rousseeuw, Journal of Computational and Applied Mathematics, 1987) compares for each window the mean distance $a$ to
 #   its own group with the mean distance $b$ to the nearest other one, $(b-a)/\max(a,b)$. Its mean over all windows has a maximum at a number of
@@ -1176,9 +1176,7 @@ plt.show()
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-unnamed = cause_cases(
-    90, 31, services=KNOWN + STRANGERS, causes=draw_causes(4, 34, harmless=False)
-)
+unnamed = cause_cases(90, 31, services=KNOWN + STRANGERS, causes=draw_causes(4, 34, harmless=False))
 unnamed = elsewhere(unnamed, 32)
 raw = StandardScaler().fit_transform(
     np.stack([case.metrics.ffill().bfill().to_numpy().ravel() for case in unnamed])
@@ -1214,7 +1212,6 @@ print(f"with the services {adjusted_rand_score(service_names, groups):.2f}")
 # constant has no shape, and one with a missing sample is not known: both have no neighbour and are nobody's.
 
 # %%
-
 from course import telemetry
 
 stock = telemetry.load("shop-quiet-28d")["catalog-db"]["cpu_utilization"]
@@ -1744,7 +1741,10 @@ print(
 # %%
 from course.telemetry.public import PublicDataMissing
 
-RIVALS = {"yours": parse, "drain3, four masks": lambda lines: loghub.drain3(lines, masks=loghub.MASKS)}
+RIVALS = {
+    "yours": parse,
+    "drain3, four masks": lambda lines: loghub.drain3(lines, masks=loghub.MASKS),
+}
 try:
     parsed = loghub.study(RIVALS)
 except PublicDataMissing as error:
