@@ -635,7 +635,7 @@ print(f"{len(cases)} incidents at {len(KNOWN)} services to learn from, ", end=""
 print(f"{len(strange)} at {len(STRANGERS)} others; a window is {len(cases[0].metrics)} minutes")
 made = pd.DataFrame([cause.strength for cause in causes], [cause.name for cause in causes])
 made = made.reindex(columns=list(ASPECTS)).assign(form=[cause.form for cause in causes])
-print(made.round(2).fillna("").to_string())
+print(made.round(2).to_string(na_rep=""))
 
 # %% [markdown]
 # The table is the truth of this house, which nobody has at work: what each cause moves, and how strongly beside the others. `tail` is the 99th
