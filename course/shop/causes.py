@@ -83,7 +83,7 @@ def draw_causes(n: int, seed: int, *, harmless: bool = True) -> list[Cause]:
     Examples
     --------
     >>> [len(cause.strength) for cause in draw_causes(3, 4, harmless=False)]
-    [3, 3, 2]
+    [2, 2, 3]
     """
     if not 1 <= n <= 8:
         raise ValueError(f"n is {n}; from 1 to 8 causes can be drawn")

@@ -1240,7 +1240,7 @@ plt.show()
 # **Example:** `matrix_profile(np.array([0, 1, 0, -1] * 5, float), 4)` has distances of 0 everywhere, and the neighbour of window 0 is 4, 8, 12 or 16. A series
 # of seven values has no two windows of four that do not overlap: `NaN` and -1 everywhere.
 #
-# **Scored:** 5 points for the mean ARI over six unseen sets, from 0.60 to 0.80. In k-means with the silhouette raw windows reach 0, differences up to 0.4, z-scores 0.3 to 0.5, clipped or not; directions of changes per request, as
+# **Scored:** 5 points for the mean ARI over six unseen sets, from 0.60 to 0.80. In k-means with the silhouette raw windows reach 0, differences up to 0.4, z-scores 0.25 to 0.5, clipped or not; directions of changes per request, as
 # described above, more than 0.9. 5 for the matrix profile on six unseen series of up to 2,500 samples, in which each value must be right; and 5 for the two
 # together, the product of both shares. 15 s a call.
 
