@@ -115,8 +115,9 @@ def _places(kind: str, services: Sequence[str]) -> list[str]:
 def elsewhere(cases: Sequence[IncidentCase], seed: int) -> list[IncidentCase]:
     """Move incidents to services of another size, on other machines.
 
-    Traffic, durations and CPU of each service are multiplied by factors of its own: traffic by 0.1
-    to 10, both latencies by 0.2 to 5, CPU by 0.5 to 1.
+    Traffic, durations, errors, CPU and pool of each service are multiplied by factors of its own:
+    traffic by 0.05 to 20, both latencies by 0.1 to 10, errors, CPU and pool by 0.2 to 1 each;
+    small factors are as likely as large ones (log-uniform).
 
     Parameters
     ----------
@@ -133,16 +134,18 @@ def elsewhere(cases: Sequence[IncidentCase], seed: int) -> list[IncidentCase]:
     --------
     >>> cases = incident_cases(2, 5, services=["cart"], kinds=["cpu_saturation", "surge"])
     >>> ratio = elsewhere(cases, 1)[0].metrics / cases[0].metrics
-    >>> bool(ratio["latency_p50_ms"].std() < 1e-9), bool(ratio["error_ratio"].dropna().eq(1).all())
+    >>> bool(ratio["latency_p50_ms"].std() < 1e-9), bool(ratio["memory_utilization"].eq(1).all())
     (True, True)
     """
     rng = seeds.stream(seed, seeds.DRAW, len(cases), 8)
     factors = {}
     for service in sorted({case.service for case in cases}):
-        traffic, duration = np.exp(rng.uniform(np.log([0.1, 0.2]), np.log([10, 5])))
+        traffic, duration, errors, cpu, pool = np.exp(
+            rng.uniform(np.log([0.05, 0.1, 0.2, 0.2, 0.2]), np.log([20, 10, 1, 1, 1]))
+        )
         factors[service] = {
-            "request_rate": traffic, "latency_p50_ms": duration, "latency_p99_ms": duration,
-            "cpu_utilization": rng.uniform(0.5, 1),
+            "request_rate": traffic, "error_ratio": errors, "latency_p50_ms": duration,
+            "latency_p99_ms": duration, "cpu_utilization": cpu, "pool_utilization": pool,
         }  # fmt: skip
     return [
         replace(case, metrics=case.metrics.assign(
@@ -180,7 +183,7 @@ def stretches(
     quiet_share: float = 0.3,
     severity: tuple[float, float] = (0.4, 1.0),
     lasts: tuple[int, int] = (30, 90),
-    filled: tuple[float, float] = (0.0, 0.0),
+    room: tuple[float, float] = (1.0, 1.0),
 ) -> list[Stretch]:
     """Draw stretches of single services, each with at most one fault.
 
@@ -198,9 +201,10 @@ def stretches(
     severity : (float, float)
     lasts : (int, int)
         Least and most minutes that a fault lasts; what would go on beyond the stretch ends there.
-    filled : (float, float)
-        Range of the share of memory and of disk that is taken for good, by something else on the
-        same machine: drawn for each stretch and each of the two. The shop's own use fills the rest.
+    room : (float, float)
+        Range of the share of memory and of disk that is the service's; something else on the same
+        machine has taken the rest for good. Drawn for each stretch and each of the two, small shares
+        as likely as large ones (log-uniform). The shop's own use fills the service's share.
 
     Returns
     -------
@@ -228,15 +232,15 @@ def stretches(
         for scenario, length in zip(drawn, lengths, strict=True)
     ]  # fmt: skip
     others = rng.choice(list(services), n)
-    taken = rng.uniform(*filled, (n, len(STORES)))
+    own = np.exp(rng.uniform(*np.log(room), (n, len(STORES))))
     found = []
     for scenario, recording, other, share in zip(
-        scenarios, simulate_many(scenarios), others, taken, strict=True
+        scenarios, simulate_many(scenarios), others, own, strict=True
     ):
         fault = scenario.faults[0] if scenario.faults else None
         service = fault.service if fault else str(other)
         metrics = recording.service(service).copy()
-        metrics[STORES] = share + (1 - share) * metrics[STORES]
+        metrics[STORES] = 1 - share * (1 - metrics[STORES])
         found.append(Stretch(service, metrics, fault.kind if fault else ""))
     return found
 

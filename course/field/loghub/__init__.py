@@ -10,13 +10,14 @@ about the labels stands in `course.field.loghub.data`.
 
 from course.field.loghub.charts import plot_study
 from course.field.loghub.data import SYSTEMS, LabelledLog, LoghubFormatError, load
-from course.field.loghub.parsers import SIMPLE, drain3
+from course.field.loghub.parsers import MASKS, SIMPLE, drain3
 from course.field.loghub.published import CITATION, DRAIN, SOURCE
 from course.field.loghub.study import study
 
 __all__ = [
     "CITATION",
     "DRAIN",
+    "MASKS",
     "SIMPLE",
     "SOURCE",
     "SYSTEMS",

@@ -6,13 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from course.field.loghub.study import PUBLISHED
-from course.plots import GREY, PALETTE
-
-_MARKERS = "oD^vPX*"
+from course.plots import BLUE, GREY, ORANGE
 
 
 def plot_study(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Grouping accuracy of each parser on each system, a row a system.
+    """Mean grouping accuracy of each parser, a bar a parser, with a dot for each system.
 
     Parameters
     ----------
@@ -26,22 +24,34 @@ def plot_study(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     import matplotlib.pyplot as plt
 
-    ax = ax or plt.subplots(figsize=(7.5, 3.8))[1]
-    values = table["ga"].unstack("parser")[list(dict.fromkeys(table.index.get_level_values(1)))]
-    order = [*values.index.drop("mean").sort_values(ascending=False), "mean"][::-1]
-    values = values.loc[order]
-    ax.hlines(
-        range(len(values)), values.min(axis=1), values.max(axis=1), color=GREY, lw=0.8, zorder=0
-    )
-    for i, (name, column) in enumerate(values.items()):
-        mark = "s" if name == PUBLISHED else _MARKERS[i % len(_MARKERS)]
-        color = "black" if name == PUBLISHED else PALETTE[i % len(PALETTE)]
-        face = "none" if name == PUBLISHED else color
-        ax.plot(column, range(len(values)), mark, color=color, mfc=face, ms=7, ls="", label=name)
+    values = table["ga"].unstack("parser").T.sort_values("mean")
+    ax = ax or plt.subplots(figsize=(8.0, 0.42 * len(values) + 1.1))[1]
+    own = [name == "yours" for name in values.index]
+    colors = [ORANGE if mine else BLUE for mine in own]
+    bars = ax.barh(range(len(values)), values["mean"], color=colors, height=0.62)
+    for bar, name in zip(bars, values.index, strict=True):
+        if name == PUBLISHED:
+            bar.set(facecolor="white", edgecolor="black")
+        ax.text(1.02, bar.get_y() + bar.get_height() / 2, f"{bar.get_width():.3f}", va="center",
+                fontsize=8)  # fmt: skip
+    for place, (_, row) in enumerate(values.drop(columns="mean").iterrows()):
+        ax.plot(row, [place] * len(row), "o", color="black", mec="white", ms=4, mew=0.6)
+    ax.plot([], [], "o", color="black", mec="white", ms=4, label="one system")
     ax.set_yticks(range(len(values)), values.index)
+    ax.grid(axis="y", visible=False)
+    ax.axvline(1, color=GREY, lw=0.6)
     ax.set(
-        xlabel="grouping accuracy (share of lines)", xlim=(-0.02, 1.02),
-        title=f"Best on average: {values.loc['mean'].idxmax()} ({values.loc['mean'].max():.2f})",
+        xlabel="grouping accuracy (share of lines); bar: mean, at the right in figures",
+        xlim=(0, 1.1), title=_finding(values["mean"]),
     )  # fmt: skip
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(0.9, 0.0))
     return ax
+
+
+def _finding(means: pd.Series) -> str:
+    """Say where the student's parser stands, or which is best."""
+    if "yours" not in means:
+        return f"Best on average: {means.idxmax()} ({means.max():.2f})"
+    others = means.drop(["yours", PUBLISHED], errors="ignore")
+    verb = "beats" if means["yours"] > others.max() else "does not beat"
+    return f"Yours ({means['yours']:.2f}) {verb} {others.idxmax()} ({others.max():.2f})"

@@ -43,6 +43,15 @@ SIMPLE: dict[str, Parser] = {
 }
 
 
+#: Four common parameters to mask, for `drain3`: expression, and what stands for it.
+MASKS = (
+    (r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b", "IP"),
+    (r"\bblk_-?\d+\b", "BLOCK"),
+    (r"\b0x[0-9a-fA-F]+\b", "HEX"),
+    (r"\b\d+\b", "NUM"),
+)
+
+
 def drain3(lines: Sequence[str], *, masks: Sequence[tuple[str, str]] = ()) -> list[str]:
     """Parse with drain3 at its own settings (similarity 0.4, depth 4).
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from course.field.loghub.data import SYSTEMS, load
-from course.field.loghub.parsers import Parser, drain3
+from course.field.loghub.parsers import MASKS, Parser, drain3
 from course.field.loghub.published import CITATION, SOURCE
 from course.field.loghub.study import study
-
-_MASKS = (
-    (r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b", "IP"),
-    (r"\bblk_-?\d+\b", "BLOCK"),
-    (r"\b0x[0-9a-fA-F]+\b", "HEX"),
-    (r"\b\d+\b", "NUM"),
-)
 
 
 def report() -> Iterator[str]:
@@ -33,7 +26,7 @@ def report() -> Iterator[str]:
         yield "drain3 is not installed: its rows are left out."
     else:
         parsers["drain3"] = drain3
-        parsers["drain3, four masks"] = lambda lines: drain3(lines, masks=_MASKS)
+        parsers["drain3, four masks"] = lambda lines: drain3(lines, masks=MASKS)
     table = study(parsers, logs=[load(system) for system in SYSTEMS])
     yield table["ga"].unstack("parser").round(3).to_string()
     yield table["fga"].unstack("parser").dropna(axis=1, how="all").round(3).to_string()

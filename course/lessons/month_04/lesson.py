@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Month 4 · Machine learning in observability
 #
-# **04:31, Sunday.** Your phone rings: *search is down*. Its disk is full, writes fail. That should have been
+# **04:13, Sunday.** Your phone rings: *search breaks its SLO*. Its disk is all but full, writes fail. That should have been
 # impossible: since Thursday a model predicts exactly this. In the review it had been right for 94 of 100 minutes,
 # and everybody had nodded. You open its dashboard. It was silent all night.
 #
-# The 94 % were true and worth nothing. In the review's data a breach was near in about one minute of eighteen, so a
+# The 94 % were true and worth nothing. In the review's data a breach was near in about one minute of sixteen, so a
 # model that never says anything is right for 94 of 100. The disk itself had told the story from the first
 # minutes on: whoever divides what is left by how fast it shrinks knows when it will be full.
 #
@@ -112,7 +112,7 @@ print(f"15 minutes to full at {warned:%H:%M}, SLO broken at {broken.idxmax():%H:
 # - **Splits that tear neighbours apart.** Minute 10:41 and minute 10:42 are nearly the same row. Put one into the
 #   training set and the other into the test set, and the test asks for what the model has seen.
 #
-# The next cell shows the first. The series is checkout's error ratio around a breach, and the averages are
+# The next cell shows the first. The series is payment's error ratio around a breach, and the averages are
 # over eleven minutes.
 
 # %%
@@ -533,7 +533,9 @@ def parse(messages: list[str]) -> list[int]:
         words = pattern.sub("<*>", line).split()
         # What a parameter is glued to is no help either: `zone=<*>`, `(<*>)`.
         later = ["<*>" if re.search(r"<\*>|\d", word) else word for word in words[2:]]
-        masked.append(" ".join([*words[:2], *later]))
+        # The opening keeps its words; only its numbers go.
+        opening = [re.sub(r"\d+", "<*>", word) for word in words[:2]]
+        masked.append(" ".join([*opening, *later]))
     return mine(masked, prefix=2, similarity=0.65)["group"].tolist()
     ### END SOLUTION
 
@@ -612,64 +614,78 @@ print(sweep.round(2).T.to_string())
 # feature must not say *where* it happens. `latency = 40 ms` is
 # normal for search and a catastrophe for a cache, and a model that is given it learns to recognise the service.
 # `latency is 2.1 times what it was an hour ago` means the same everywhere.
+#
+# And no catalogue holds the kinds. Each house has its own causes, written down as "runbook 17". So what you hand over is not a model of this
+# shop's faults but a function that *learns* from whatever incidents it is given. `draw_causes(n, seed)` invents the causes of a house: each moves
+# two to four of six aspects of a service, in a proportion and a form of its own (at once, ever stronger, on and off). One of them is harmless:
+# only the load moves, and no runbook should be opened. `cause_cases` lays them over healthy windows of the shop. In **every** window the load moves
+# as well when the incident begins, by 0.5 to 2.2 times, and CPU, pool and queue with it.
 
 # %%
-from course.shop.cases import elsewhere, incident_cases
+from course.shop.cases import elsewhere
+from course.shop.causes import ASPECTS, cause_cases, draw_causes
 
-KINDS = [
-    "cpu_saturation", "memory_leak", "pool_exhaustion", "network_delay", "network_loss",
-    "noisy_neighbour", "surge",
-]  # fmt: skip
 KNOWN = ["checkout", "payment", "account", "inventory"]
 STRANGERS = ["storefront", "search", "catalog", "recommendation", "cart", "pricing", "shipping"]
-cases = incident_cases(210, 21, services=KNOWN, kinds=KINDS, severity=(0.25, 0.8))
-strange = incident_cases(105, 22, services=STRANGERS, kinds=KINDS, severity=(0.25, 0.8))
-strange = elsewhere(strange, 23)
+causes = draw_causes(7, 21)
+cases = cause_cases(168, 22, services=KNOWN, causes=causes, severity=(0.2, 0.7))
+strange = cause_cases(105, 23, services=STRANGERS, causes=causes, severity=(0.2, 0.7))
+strange = elsewhere(strange, 24)
 print(f"{len(cases)} incidents at {len(KNOWN)} services to learn from, ", end="")
 print(f"{len(strange)} at {len(STRANGERS)} others; a window is {len(cases[0].metrics)} minutes")
+made = pd.DataFrame([cause.strength for cause in causes], [cause.name for cause in causes])
+made = made.reindex(columns=list(ASPECTS)).assign(form=[cause.form for cause in causes])
+print(made.round(2).to_string(na_rep=""))
 
 # %% [markdown]
-# The strangers are not of this shop: `elsewhere` multiplies traffic, durations and CPU of each by factors of its own. Each window ends 20 to 35 minutes after the fault began; before that the service was well. "surge" is a burst of customers
-# and no fault at all: the kind that must *not* open a runbook. The next chart shows two of the metrics, at the
-# end of the window and as the change from its first half.
+# The table is the truth of this house, which nobody has at work: what each cause moves, and how strongly beside the others. `tail` is the 99th
+# percentile alone, `latency` both quantiles. Some causes differ in proportions only.
+#
+# The strangers are not of this shop: `elsewhere` multiplies traffic, durations, errors, CPU and pool of each service by factors of its own, durations by 0.1 to 10.
+# Each window ends 20 to 35 minutes after the incident began; before that the service was well. The next chart shows two metrics, on the left at the
+# end of the window, on the right as the change from its first half.
 
 # %%
-shown = ["cpu_saturation", "network_delay", "surge"]
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.2))
-for kind, colour in zip(shown, (plots.BLUE, plots.ORANGE, plots.GREEN), strict=True):
+LOUDEST = [made["cpu"].idxmax(), made["latency"].idxmax()]
+HARMLESS = next(cause.name for cause in causes if not cause.strength)
+figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.4))
+for kind, colour, what in [
+    (LOUDEST[0], plots.BLUE, "CPU"), (LOUDEST[1], plots.ORANGE, "latency"),
+    (HARMLESS, plots.GREEN, "harmless"),
+]:  # fmt: skip
     for group, mark in ((cases, "o"), (strange, "^")):
         frames = [case.metrics for case in group if case.kind == kind]
         late = pd.DataFrame([frame.iloc[-15:].mean() for frame in frames])
         early = pd.DataFrame([frame.iloc[:45].mean() for frame in frames])
-        label = f"{kind}, {'known' if mark == 'o' else 'strange'}"
+        change = late / early
+        label = f"{kind} ({what}), {'known' if mark == 'o' else 'strange'}"
         axes[0].plot(late["latency_p50_ms"], 100 * late["cpu_utilization"], mark, color=colour,
-                     ms=4, alpha=0.6)  # fmt: skip
-        axes[1].plot(late["latency_p50_ms"] / early["latency_p50_ms"],
-                     late["cpu_utilization"] / early["cpu_utilization"], mark, color=colour,
-                     ms=4, alpha=0.6, label=label)  # fmt: skip
+                     ms=5, alpha=0.7)  # fmt: skip
+        axes[1].plot(change["latency_p50_ms"], change["cpu_utilization"] / change["request_rate"],
+                     mark, color=colour, ms=5, alpha=0.7, label=label)  # fmt: skip
 axes[0].set(title="Levels tell the service", xlabel="p50 (ms)", ylabel="CPU (%)", xscale="log")
 axes[1].set(
     title="Changes tell the kind", xlabel="p50: times as long as before",
-    ylabel="CPU: times as much", xscale="log", yscale="log",
+    ylabel="CPU per request: times", xscale="log", yscale="log",
 )  # fmt: skip
-axes[1].set_yticks([1, 2, 4], ["1", "2", "4"])
-axes[1].set_xticks([1, 3, 10, 30], ["1", "3", "10", "30"])
+axes[1].set_yticks([1, 1.5, 2], ["1", "1.5", "2"])
+axes[1].set_xticks([1, 1.5, 2], ["1", "1.5", "2"])
 axes[1].minorticks_off()
 axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In the first chart no kind has a place of its own: the service decides where a point lies, and the strangers (triangles) lie
-# where they like. In the second the kinds come apart, and known and strange services lie together. Four families of features carry most of what there is to know about a window:
+# On the left no kind has a place of its own: the service decides where a point lies, and the strangers (triangles) lie
+# where they like. On the right the kinds come apart, and known and strange services lie together. Four families of features carry most of what there is to know about a window:
 # **how much** a metric changed (the mean of the end against the median before, on a logarithmic scale where the
-# metric is a size), the change **per request** (CPU and pool divided by the load: a surge explains its
-# CPU, a runaway process does not), **how unsteady** it has become (a neighbour comes and goes, a delay
-# stays), and **which way it is going** (a leak still rises).
+# metric is a size), the change **per request** (CPU and pool divided by the load: customers explain their
+# CPU, a runaway process does not), **how unsteady** it has become (a cause in waves comes and goes),
+# and **which way it is going** (a leak still rises).
 #
 # The measure is **macro-F1**: F1 of each kind, then their mean, so that a rare kind counts as much as a common
 # one. Accuracy would let you forget it.
 #
-# Which classifier? A random forest (Breiman, Machine Learning, 2001) on thirty features of a few hundred windows is hard to beat and needs no
+# Which classifier? A random forest (Breiman, Machine Learning, 2001) on some dozens of features of a few hundred windows is hard to beat and needs no
 # scaling. Logistic regression on scaled features is close, and says why. The cell below is the baseline: a
 # forest on levels, tested twice, on windows of the services it knows and on strangers.
 
@@ -686,8 +702,8 @@ def level_table(windows: list[pd.DataFrame]) -> np.ndarray:
 
 levels = level_table([case.metrics for case in cases])
 truth_known = np.array([case.kind for case in cases])
-forest = RandomForestClassifier(150, random_state=0).fit(levels[:140], truth_known[:140])
-at_home = f1_score(truth_known[140:], forest.predict(levels[140:]), average="macro")
+forest = RandomForestClassifier(100, random_state=0).fit(levels[:112], truth_known[:112])
+at_home = f1_score(truth_known[112:], forest.predict(levels[112:]), average="macro")
 abroad = f1_score(
     [case.kind for case in strange],
     forest.predict(level_table([case.metrics for case in strange])),
@@ -712,9 +728,10 @@ print(
 #
 # **Example:** `classify(fit_classifier(windows, kinds), windows[:2])` is a list of two names of kinds.
 #
-# **Scored:** macro-F1 on 210 unseen incidents at `STRANGERS`, moved by `elsewhere` with other factors, after learning from 280 unseen
-# ones at `KNOWN`, of the seven kinds in `KINDS`, with severities from 0.25 to 0.8. Points rise from 0.77 to 0.86. A forest on levels
-# reaches 0.5 to 0.6, one on the mean and spread of whole windows 0.75, features as described more than 0.9. If the answers change with the
+# **Scored:** the mean macro-F1 over three unseen houses, each with seven causes of its own: `fit_classifier` gets 112 incidents at `KNOWN`, then `classify`
+# gets 105 at `STRANGERS`, moved by `elsewhere` with other factors; severities from 0.2 to 0.7, all drawn as above. Points rise from 0.80 to 0.86. A forest on levels
+# reaches 0.4, one on raw differences (end minus before) 0.65 to 0.75, logistic regression on the logarithms of the ratios 0.93, features as described 0.92 to 0.98. The kinds that the shop's own faults
+# (`shop.FAULTS`) know are of no use: the hidden causes are not among them. If the answers change with the
 # company that a window is asked in, there are no points. 20 s a call.
 
 
@@ -758,7 +775,7 @@ def fit_classifier(windows: list[pd.DataFrame], kinds: list[str]) -> object:
                       mean / (one[:, :45].std(axis=1) + 1e-3)]  # fmt: skip
         return np.column_stack(found)
 
-    forest = RandomForestClassifier(200, min_samples_leaf=2, random_state=0)
+    forest = RandomForestClassifier(100, min_samples_leaf=2, random_state=0)
     return {"table": change_table, "forest": forest.fit(change_table(windows), kinds)}
     ### END SOLUTION
 
@@ -788,33 +805,41 @@ _check_found = classify(_check_model, _check_windows)
 assert isinstance(_check_found, list) and len(_check_found) == len(strange), (
     "a list, a kind a window"
 )
-assert set(_check_found) <= set(KINDS), f"unknown kinds: {set(_check_found) - set(KINDS)}"
+assert set(_check_found) <= set(truth_known), (
+    f"unknown kinds: {set(_check_found) - set(truth_known)}"
+)
 assert classify(_check_model, _check_windows[:3]) == _check_found[:3], (
     "the answer for a window must not depend on the others"
 )
 _check_truth = [_check_c.kind for _check_c in strange]
 _check_f1 = f1_score(_check_truth, _check_found, average="macro")
-print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need 0.86 on the hidden ones")
-assert _check_f1 > 0.8, f"{_check_f1:.2f} is hardly better than a forest on levels"
+print(f"macro-F1 at strange services: {_check_f1:.2f}; full points need a mean of 0.86")
+assert _check_f1 > 0.80, (
+    f"a macro-F1 of {_check_f1:.2f} at strange services earns no points: forests on raw differences "
+    "reach up to 0.75. Which feature still knows how fast or how busy the service is?"
+)
 print("exercise 3: the visible check passes")
 
 # %% [markdown]
-# The confusion matrix says which pairs are still confused: read along a row.
+# The confusion matrix says which pairs are still confused. Each row is a true kind: read along it to see what its incidents were called.
 
 # %%
 from sklearn.metrics import confusion_matrix
 
-matrix = confusion_matrix(_check_truth, _check_found, labels=KINDS)
+names = list(made.index)
+matrix = confusion_matrix(_check_truth, _check_found, labels=names)
 figure, ax = plt.subplots(figsize=(5.2, 3.8))
 ax.imshow(matrix, cmap="Blues")
-for i in range(len(KINDS)):
-    for j in range(len(KINDS)):
+for i in range(len(names)):
+    for j in range(len(names)):
         if matrix[i, j]:
             ax.text(j, i, matrix[i, j], ha="center", va="center",
                     color="white" if matrix[i, j] > matrix.max() / 2 else "black")  # fmt: skip
-ax.set_xticks(range(len(KINDS)), KINDS, rotation=40, ha="right")
-ax.set_yticks(range(len(KINDS)), KINDS)
-ax.set(title="What is mistaken for what", xlabel="answer", ylabel="truth (incidents)")
+ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
+ax.set_yticks(range(len(names)), names)
+share = np.trace(matrix) / matrix.sum()
+ax.set(title=f"{share:.0%} of the strangers' incidents are named right", xlabel="answer",
+       ylabel="truth (number of incidents)")  # fmt: skip
 ax.grid(visible=False)
 plt.show()
 
@@ -880,9 +905,9 @@ from sklearn.preprocessing import StandardScaler
 SLOW, SUDDEN = ["memory_leak", "disk_full"], ["network_loss", "retry_storm", "bad_deploy"]
 EARLIER = ["checkout", "payment", "search", "account", "shipping", "catalog-db"]
 LATER = ["gateway", "storefront", "recommendation", "orders-db", "cart", "inventory"]
-SIZE = {"kinds": SLOW + SUDDEN, "minutes": 200, "severity": (0.15, 1.0), "filled": (0.0, 0.8)}
-past = stretches(120, 61, services=EARLIER, **SIZE)
-future = stretches(100, 62, services=LATER, **SIZE)
+SIZE = {"kinds": SLOW + SUDDEN, "minutes": 200, "severity": (0.15, 1.0), "room": (0.003, 1.0)}
+past = stretches(90, 61, services=EARLIER, **SIZE)
+future = stretches(80, 62, services=LATER, **SIZE)
 
 
 def quick_table(group: list) -> tuple[np.ndarray, np.ndarray]:
@@ -922,9 +947,10 @@ print(f"base rate {y_future.mean():.3f}")
 #
 # $$\text{minutes to full} = \frac{1 - u_t}{\max\left((u_t - u_{t-w})/w,\ \varepsilon\right)}$$
 #
-# It means the same for a disk and for memory, and at every service. In these stretches a part of each disk and each memory, up to
-# four fifths, is taken for good by something else on the machine (`filled` in `SIZE`), as it is at work: a disk at 90 % that has been there for a
-# year is no danger, one at 40 % that was at 10 % a moment ago is. The level has lost its meaning, the division has not. (Its inverse, the share of what is
+# It means the same for a disk and for memory, and at every service. In these stretches something else on the machine has taken a part of each disk and of each memory
+# for good, as it is at work. What is left for the service is between 0.3 % and all of it, small as likely as large (`room` in `SIZE`). A disk at 98 % that has been there for a
+# year is no danger, one at 40 % that was at 10 % a moment ago is; and a gain of 0.1 % in ten minutes is noise where all is free and the end where 0.3 % is left. Neither the level nor the
+# gain means anything alone: a tree must rebuild their quotient step by step from thousands of rows. The division has it. (Its inverse, the share of what is
 # left that goes each minute, needs no cap where nothing moves.) Several $w$ (5, 10, 20) let the model weigh
 # quick against steady. Add what tells that trouble has begun: errors, latency against its recent median. Then
 # **gradient boosting** (`HistGradientBoostingClassifier`, log loss) on these few features gives good ranks and, kept small
@@ -950,10 +976,10 @@ print(f"base rate {y_future.mean():.3f}")
 # **Scored:** 3 points for the labels on six unseen series; the rest counts times their share.
 #
 # - 4 for **ranks**: the PR-AUC on 160 unseen stretches at `LATER`, after learning from 120 at `EARLIER`, drawn with `SIZE`, over the minutes
-#   with a label of stretches without a sudden fault. They rise from the better of two rivals on the same data (the highest utilisation of CPU, memory, disk and pool; boosted trees
-#   on raw metrics; about 0.5) to eight tenths of the way from there to the bare division over ten minutes (about 0.7).
+#   with a label of stretches without a sudden fault. Of the way from the best of four rivals on the same data (the highest utilisation of CPU, memory, disk and pool; boosted trees
+#   on raw metrics; the same with their differences over 10 minutes, and over 5, 10 and 20; the best is about 0.6) to the bare division over ten minutes (about 0.75 to 0.8), the points rise from three tenths to seven tenths.
 # - 4 for **calibration** over all minutes with a label: ECE (ten bins of equal number) from 0.05 down to 0.025 and Brier skill from 0.10 up to 0.18, the worse of
-#   the two. Small trees reach 0.015 and 0.22.
+#   the two. Small trees reach 0.015 and 0.2 to 0.3.
 # - 4 for the mean **cost** when every minute with a probability of at least $p^*$ is acted on, at $m = 5\,c$ and $m = 10\,c$, the worse of the two: from the cheapest of
 #   never acting, always acting and acting above the best fixed utilisation, down to 0.85 times that.
 #
@@ -1098,7 +1124,10 @@ _check_ece = scoring.expected_calibration_error(
 print(
     f"PR-AUC {_check_pr:.2f} (base rate {np.mean(_check_truth[_check_ranked]):.3f}), ECE {_check_ece:.3f}"
 )
-assert _check_pr > 0.65, f"a PR-AUC of {_check_pr:.2f} is less than the bare division reaches"
+assert _check_pr > 0.8, (
+    f"a PR-AUC of {_check_pr:.2f}: the bare division over ten minutes reaches 0.87 here, trees on raw "
+    "differences 0.45"
+)
 print("exercise 4: the visible check passes")
 
 # %% [markdown]
@@ -1134,7 +1163,7 @@ plt.show()
 #
 # - **What "alike" means.** The distance between two windows is a distance between their features. On raw metrics it is the distance
 #   between two *services*: the busiest metric drowns all others. On changes, in units of what the metric usually does, it is a distance between
-#   *behaviours*. And slight and grave incidents of one kind point the same way, some further: divide each window's vector by its length (plus a constant, so
+#   *behaviours*; per request, since the load moves in each window and says nothing of the cause. And slight and grave incidents of one kind point the same way, some further: divide each window's vector by its length (plus a constant, so
 #   that a window in which nothing happened stays near zero), and the direction remains.
 # - **How many groups.** The silhouette (Rousseeuw, Journal of Computational and Applied Mathematics, 1987) compares for each window the mean distance $a$ to
 #   its own group with the mean distance $b$ to the nearest other one, $(b-a)/\max(a,b)$. Its mean over all windows has a maximum at a number of
@@ -1147,10 +1176,7 @@ plt.show()
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-unnamed = incident_cases(
-    90, 31, services=KNOWN + STRANGERS, severity=(0.5, 1.0),
-    kinds=["memory_leak", "network_delay", "network_loss", "pool_exhaustion"],
-)  # fmt: skip
+unnamed = cause_cases(90, 31, services=KNOWN + STRANGERS, causes=draw_causes(4, 34, harmless=False))
 unnamed = elsewhere(unnamed, 32)
 raw = StandardScaler().fit_transform(
     np.stack([case.metrics.ffill().bfill().to_numpy().ravel() for case in unnamed])
@@ -1186,7 +1212,6 @@ print(f"with the services {adjusted_rand_score(service_names, groups):.2f}")
 # constant has no shape, and one with a missing sample is not known: both have no neighbour and are nobody's.
 
 # %%
-
 from course import telemetry
 
 stock = telemetry.load("shop-quiet-28d")["catalog-db"]["cpu_utilization"]
@@ -1202,9 +1227,9 @@ plt.show()
 #
 # **Write** `cluster_incidents(windows)` and `matrix_profile(values, m)`.
 #
-# `cluster_incidents` gets a list of 60 to 120 DataFrames as in exercise 3 (90 minutes each, a fault in the last 20 to 35, severity 0.5 to 1, services moved by `elsewhere`), of unknown kinds at unknown services,
-# and returns a list of int, a group a window. There are from three to five kinds of fault among them, as many windows of each; their number is not given. The kinds are some
-# of CPU saturation, memory leak, network delay, network loss and pool exhaustion.
+# `cluster_incidents` gets a list of 60 to 120 DataFrames as in exercise 3 (90 minutes each, an incident in the last 20 to 35, severity 0.5 to 1, the load moves in each), of unknown causes at unknown services,
+# and returns a list of int, a group a window. There are from three to five causes among them, drawn by `draw_causes(number, seed, harmless=False)`, as many windows of each or one fewer; their number is not given.
+# The services are those of `KNOWN` and `STRANGERS`, moved by `elsewhere`.
 #
 # `matrix_profile` gets a 1-D float array and a window length `m` of at least 4 and returns two arrays of length `len(values) - m + 1`: the distances to the
 # nearest window that does not overlap (float), and its position (int). A window that holds `NaN` or whose standard deviation is below 1e-9 has
@@ -1215,8 +1240,8 @@ plt.show()
 # **Example:** `matrix_profile(np.array([0, 1, 0, -1] * 5, float), 4)` has distances of 0 everywhere, and the neighbour of window 0 is 4, 8, 12 or 16. A series
 # of seven values has no two windows of four that do not overlap: `NaN` and -1 everywhere.
 #
-# **Scored:** 5 points for the mean ARI over six unseen sets, from 0.60 to 0.72: raw windows and plain z-scores in k-means reach 0, the number of the metric with the largest z-score 0.5, clipped
-# z-scores 0.64, directions as above with the least spread of each metric chosen with care 0.8. 5 for the matrix profile on six unseen series of up to 2,500 samples, in which each value must be right; and 5 for the two
+# **Scored:** 5 points for the mean ARI over six unseen sets, from 0.60 to 0.80. In k-means with the silhouette raw windows reach 0, differences up to 0.4, z-scores 0.25 to 0.5, clipped or not; directions of changes per request, as
+# described above, more than 0.9. 5 for the matrix profile on six unseen series of up to 2,500 samples, in which each value must be right; and 5 for the two
 # together, the product of both shares. 15 s a call.
 
 
@@ -1242,7 +1267,7 @@ def cluster_incidents(windows: list[pd.DataFrame]) -> list[int]:
     p50, p99 = (np.log(metric[f"latency_p{q}_ms"].clip(0.01)) for q in (50, 99))
     # With each, the least spread that counts as its usual one.
     series = [
-        (load, 0.05), (np.sqrt(metric["error_ratio"]), 0.02), (p50, 0.05), (p99 - p50, 0.05),
+        (np.sqrt(metric["error_ratio"]), 0.02), (p50, 0.05), (p99 - p50, 0.05),
         (np.log(metric["cpu_utilization"] + 0.01) - load, 0.05),
         (metric["memory_utilization"], 0.01),
         (np.log(metric["pool_utilization"] + 0.003) - load, 0.1),
@@ -1321,8 +1346,11 @@ assert _check_neighbour[150] == 250 and _check_distance[150] < 1e-4, (
 _check_groups = cluster_incidents([_check_c.metrics for _check_c in unnamed])
 assert len(_check_groups) == len(unnamed), "a group a window"
 _check_ari = adjusted_rand_score(kind_names, _check_groups)
-print(f"{len(set(_check_groups))} groups, ARI {_check_ari:.2f}; full points need a mean of 0.72")
-assert _check_ari > 0.5, f"an ARI of {_check_ari:.2f} is what plain z-scores reach"
+print(f"{len(set(_check_groups))} groups, ARI {_check_ari:.2f}; full points need a mean of 0.80")
+assert _check_ari > 0.6, (
+    f"an ARI of {_check_ari:.2f} earns no points: z-scores reach up to 0.5. Divide CPU and pool by the "
+    "load, and each window's vector by its length"
+)
 print("exercise 5: the visible check passes")
 
 # %% [markdown]
@@ -1338,6 +1366,8 @@ plots.timeline(stock, ax=axes[0], ylabel="CPU (%)", events=pair, shaded="motif",
                title="The pair of four-hour windows that are most alike")  # fmt: skip
 plots.timeline(pd.Series(distance, stock.index[: len(distance)]), ax=axes[1], ylabel="distance",
                title="Distance of each window to its nearest neighbour")  # fmt: skip
+axes[1].plot(ends, [distance[first]] * 2, "o", color=plots.ORANGE, label="motif")
+axes[1].legend(loc="upper right")
 plt.show()
 print(f"motif at {ends[0]:%a %H:%M} and {ends[1]:%a %H:%M}, distance {distance[first]:.2f}")
 
@@ -1347,7 +1377,7 @@ print(f"motif at {ends[0]:%a %H:%M} and {ends[1]:%a %H:%M}, distance {distance[f
 #
 # ## 6 · The trap: a test that has seen the answers
 #
-# The next cell fetches eight weeks of eight services in slots of ten minutes, with two to three incidents per service and week and about ten harmless
+# The next cell fetches eight weeks of eight services in slots of a quarter of an hour, with two to three incidents per service and week and about ten harmless
 # surges of the whole shop a week. `under_way` says of each slot whether an incident of its service overlaps it.
 
 # %%
@@ -1390,9 +1420,9 @@ for name, learned, test in [("random fifth", ~drawn, drawn), ("next two weeks", 
 print(pd.DataFrame(results).round(3).to_string())
 
 # %% [markdown]
-# Accuracy says nothing in either column: silence reaches 0.98. ROC AUC looks fine in both. Only the PR-AUC in the second column tells what will happen: it is
-# the honest one, and lower. The random fifth holds slots whose neighbours, of the same incident, stood in the training set; the model recognises
-# *incidents*, not *trouble*. Whoever reports the first column has a surprise coming. The remedy is exercise 1: folds in order of time, sessions whole.
+# Each row is a measure, each column a way to test. Accuracy says nothing in either: silence reaches 0.98. ROC AUC looks fine in both. PR-AUC is lower for the next two weeks,
+# and that is the honest figure: the random fifth holds slots whose neighbours, of the same incident, stood in the training set; the model recognises
+# *incidents*, not *trouble*. Whoever reports the random fifth has a surprise coming. The remedy is exercise 1: folds in order of time, sessions whole.
 #
 # ## 7 · Milestone: a pipeline, judged at the natural rate
 #
@@ -1406,14 +1436,16 @@ print(pd.DataFrame(results).round(3).to_string())
 #
 # ### Exercise 6 · Milestone (25 points)
 #
-# **Write** `train(slots, incidents)`, `model_card(model, slots, incidents)`, `save(model, card, folder)`, `load(folder)` and `read_card(folder)`.
+# **Write** `train(slots, incidents)`, `model_card(model, slots, incidents)`, `save(model, card, folder)`, `load(folder)` and `read_card(folder)`. The cell
+# also holds a stub `slot_features(slots)`, a place for your features, which your `train` may put into the pipeline; no check calls it.
 #
-# `slots` is a DataFrame as `weeks.slots`: index (service, time), sorted by service as they come and by time, ten minutes apart, none missing; `incidents` has `service`, `start`,
-# `end`, `kind`. `train` gets six weeks and returns a fitted scikit-learn `Pipeline` with a `predict_proba` that takes slots and returns an array of shape (n, 2), a row a slot, in the order of the input: in the second column the
-# probability that an incident of the slot's service is under way. It may be asked for part of the time: a slot's
+# `slots` is a DataFrame as `weeks.slots`: index (service, time), sorted by service as they come and by time, 15 minutes apart, none missing; `incidents` has `service`, `start`,
+# `end`, `kind`. `train` gets the slots of six weeks and **the incidents that begin in them** (one at the very end may reach beyond), and returns a fitted scikit-learn `Pipeline` with a `predict_proba` that takes slots and returns an
+# array of shape (n, 2), a row a slot, in the order of the input: in the second column the
+# probability that an incident of the slot's service is under way, as `under_way(slots.index, incidents)` says it (which you may use). It may be asked for part of the time: a slot's
 # probability uses that slot and earlier ones of its service only, and the first 24 hours of what it is asked for are not scored.
 #
-# `model_card` gets what `train` returned and got, and returns a dict:
+# `model_card` gets what `train` returned and got, and returns a dict with exactly these keys:
 #
 # | key | value |
 # |---|---|
@@ -1421,7 +1453,7 @@ print(pd.DataFrame(results).round(3).to_string())
 # | `rows` | number of slots (int) |
 # | `base_rate` | share of slots of the **sixth week** with an incident under way |
 # | `trivial_pr_auc` | average precision in the sixth week of the trivial score, the slot's `error_ratio` |
-# | `pr_auc` | average precision in the sixth week of the pipeline that `train` makes of **the first five weeks** (slots, and incidents that begin in them), asked for all six weeks at once |
+# | `pr_auc` | average precision in the sixth week of the pipeline that `train` makes of **the first five weeks** (their slots, and the incidents that begin in them), asked for all six weeks at once |
 # | `threshold` | probability from which to page, if a false page in a slot costs 1 and a missed slot of an incident costs 10 |
 # | `limits` | list of at least two sentences (str, 20 characters or more): where it must not be trusted |
 #
@@ -1430,19 +1462,19 @@ print(pd.DataFrame(results).round(3).to_string())
 #
 # **Right** means: good probabilities on weeks to come, and a card that tells the truth.
 #
-# **Example:** `model_card(model, slots, incidents)["rows"]` is 48384 for eight services and six weeks of ten-minute slots.
+# **Example:** `model_card(model, slots, incidents)["rows"]` is 32256 for eight services and six weeks of 15-minute slots.
 #
 # **Scored:** on eight unseen weeks of the services in `TEAM`, of the kinds in `CAUSES`, drawn as in section 6; `train` gets the first six.
 #
 # - 11 points for the PR-AUC on the last two weeks, from the best of three rivals on the same data (boosted trees on raw slots, the
 #   same with the service as a feature, the largest z-score) to four tenths of the way from there to 1.
 # - 4 for the mean cost of paging from the card's threshold on, in the same two weeks: from 0.7 down to 0.5 times the cost of the cheapest of never, always and the best line on `error_ratio`.
-# - 6 for the facts of the card: the first five rows of the table (rates exact to 1e-6) and `limits`, a sixth each.
-# - 4 for saving: in a fresh kernel the loaded model gives the same probabilities, and the card is the same.
+# - 6 for the facts of the card, a sixth each: `trained_from`, `trained_to` and `rows` exact, `base_rate` and `trivial_pr_auc` to 1e-6, and `limits`.
+# - 4 for saving: in a fresh kernel the loaded model gives the same probabilities (to 1e-9), and the card is the same.
 #
-# The last three count times the share of the points of the first. **If the card's `pr_auc` is not true to 0.005, everything counts half**: the check trains your pipeline on the first
-# five weeks and looks, so `train` must give nearly the same each time (fix `random_state`). If probabilities change when later slots are cut off, there are no points. 40 s a call; train in
-# less than 20 s.
+# The last three count times the share of the points of the first. **If the card's `pr_auc` is not true, everything counts half**: the check trains your pipeline on the first
+# five weeks, asks it for the six, and compares. Since training may differ a little from run to run (fix `random_state`), this one figure may be off by 0.005, and not by more.
+# If probabilities change when later slots are cut off, there are no points. 40 s a call; train in less than 20 s.
 #
 # Hints: divide by the load, take the median of the last hours as the usual, give steps as well as levels, and means over three slots; let a
 # tree decide what matters. A fault at one service raises errors at those that call it: whose incident it is, CPU, pool and memory tell.
@@ -1458,9 +1490,9 @@ def train(slots: pd.DataFrame, incidents: pd.DataFrame) -> Pipeline:
     Parameters
     ----------
     slots : DataFrame
-        Index (service, time), six weeks of ten-minute slots.
+        Index (service, time), six weeks of 15-minute slots.
     incidents : DataFrame
-        `service`, `start`, `end`, `kind`.
+        `service`, `start`, `end`, `kind`; those that begin in the six weeks.
 
     Returns
     -------
@@ -1513,8 +1545,8 @@ def slot_features(slots: pd.DataFrame) -> pd.DataFrame:
     )
 
     def by_service(one: pd.DataFrame) -> pd.DataFrame:
-        rise = one - one.rolling(36, min_periods=6).median().shift(1)
-        spread = rise.rolling(432, min_periods=72).std().shift(1)
+        rise = one - one.rolling(24, min_periods=4).median().shift(1)
+        spread = rise.rolling(288, min_periods=48).std().shift(1)
         parts = {
             "rise": rise,
             "step": one.diff(),
@@ -1548,7 +1580,7 @@ def model_card(model: Pipeline, slots: pd.DataFrame, incidents: pd.DataFrame) ->
     """
     ### BEGIN SOLUTION
     times = slots.index.get_level_values(1)
-    held_out = times >= times.max() + pd.Timedelta("10min") - pd.Timedelta("7D")
+    held_out = times >= times.max() + pd.Timedelta("15min") - pd.Timedelta("7D")
     truth = under_way(slots.index, incidents)[held_out]
     begun = incidents[incidents["start"] <= times[~held_out].max()]
     probability = train(slots[~held_out], begun).predict_proba(slots)[held_out, 1]
@@ -1635,7 +1667,7 @@ def read_card(folder: str) -> dict:
 import tempfile
 
 _check_six = weeks.slots[early]
-_check_known = weeks.incidents[weeks.incidents["end"] < learned_until]
+_check_known = weeks.incidents[weeks.incidents["start"] < learned_until]
 _check_model = train(_check_six, _check_known)
 assert isinstance(_check_model, Pipeline), "train returns a scikit-learn Pipeline"
 _check_last = np.asarray(slot_times >= learned_until - pd.Timedelta("1D"))
@@ -1659,7 +1691,7 @@ _check_card = model_card(_check_model, _check_six, _check_known)
 _check_keys = ["trained_from", "trained_to", "rows", "base_rate", "trivial_pr_auc", "pr_auc",
                "threshold", "limits"]  # fmt: skip
 assert set(_check_card) == set(_check_keys), f"the card has the keys {sorted(_check_card)}"
-assert _check_card["rows"] == 48384, f"48384 slots, not {_check_card['rows']}"
+assert _check_card["rows"] == 32256, f"32256 slots, not {_check_card['rows']}"
 assert abs(_check_card["pr_auc"] - _check_pr) < 0.2, (
     f"the card promises {_check_card['pr_auc']:.2f}, the next two weeks give {_check_pr:.2f}: "
     "was it tested on what it had learned?"
@@ -1703,18 +1735,25 @@ print(
 # ### Loghub: your parser
 #
 # Loghub (Zhu et al., ISSRE 2023) collects logs of real systems; for each, 2,000 lines have been labelled with their statement. The next cell puts **your** `parse`
-# on seven of them, beside the simple parsers and Drain's published figures. (Your masks were made for the shop's dialect; real
-# logs have other parameters. That is the point.)
+# on seven of them, beside the simplest masks, `drain3` with four common masks, and Drain's published figures. (Your masks were made for the shop's dialect; real
+# logs have other parameters. That is the point.) In the table each row is a parser and each column a system.
 
 # %%
 from course.telemetry.public import PublicDataMissing
 
+RIVALS = {
+    "yours": parse,
+    "drain3, four masks": lambda lines: loghub.drain3(lines, masks=loghub.MASKS),
+}
 try:
-    parsed = loghub.study(parse)
+    parsed = loghub.study(RIVALS)
 except PublicDataMissing as error:
     print(error)
 else:
-    print(parsed["ga"].unstack("parser").round(2).to_string())
+    table = parsed["ga"].unstack("system")[[*loghub.SYSTEMS, "mean"]]
+    table["mean FGA"] = parsed["fga"].xs("mean")
+    print("grouping accuracy (GA) by system, its mean, and the mean FGA")
+    print(table.sort_values("mean").round(3).to_string(na_rep=""))
     loghub.plot_study(parsed)
     plt.show()
 
@@ -1724,16 +1763,20 @@ print(f"Published grouping accuracy of Drain, from the {loghub.SOURCE}.")
 print(loghub.CITATION)
 
 # %% [markdown]
-# Read the published row with care: its regular expressions, threshold and depth were chosen *for each system*, with the labels at hand. Yours saw no label. And look at
-# the row of "without words that hold digits": one regular expression, no learning. Whatever is not clearly above it on *your* logs isn't worth a component.
+# Read the published row with care: its regular expressions, threshold and depth were chosen *for each system*, with the labels at hand, and its FGA was not published. Yours saw no label. The row to beat is
+# "without words that hold digits": one regular expression, no learning, a mean of 0.836. `drain3` with four masks is hardly better by lines (0.846). The solution of this lesson reaches 0.880 and, by statements, 0.857 beside 0.815. Its
+# weak column is OpenStack, where it is worse than the single expression: there a request's path and a status in words make one statement look like many. Whatever is not clearly above the
+# single expression on *your* logs isn't worth a component.
 #
 # ### HDFS: sessions, and a detector that remembers
 #
-# The HDFS log (Xu et al., SOSP 2009) is the set on which most papers on log anomalies report. A session is the list of statements about one block. The next cell puts the
-# detector of that paper in a simple form, PCA on counts of statements (the line is what 1 % of the training sessions exceed), beside the trivial detectors. "Unseen multiset" keeps the set of all sorted sessions that it has
+# The HDFS log (Xu et al., SOSP 2009) is the set on which most papers on log anomalies report. A session is the list of statements about one block. The next cell judges two
+# detectors that learn from normal sessions. The first is that of the paper in a simple form, PCA on counts of statements (the line is what 1 % of the training sessions exceed). The second is a
+# rule: a session is normal if the *set* of its statements has been seen together, and none comes more or less often than it ever did. Beside them stand the trivial detectors. "Unseen multiset" keeps the set of all sorted sessions that it has
 # seen, and flags a session that is not among them. That is all it does.
 
 # %%
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from sklearn.decomposition import PCA
@@ -1760,12 +1803,29 @@ def pca_on_counts(sessions: Sequence) -> Callable:
     return lambda session: bool(residual(count(session)) > line)
 
 
+def sets_and_ranges(sessions: Sequence) -> Callable:
+    """Which statements come together, and how often each at least and at most."""
+    counted = [Counter(session) for session in sessions]
+    together = {frozenset(counts) for counts in counted}
+    most = {one: max(counts[one] for counts in counted) for one in set().union(*together)}
+    least = {one: min(counts[one] for counts in counted) for one in most}
+
+    def flagged(session: Sequence) -> bool:
+        counts = Counter(session)
+        return frozenset(counts) not in together or any(
+            not least[one] <= n <= most[one] for one, n in counts.items()
+        )
+
+    return flagged
+
+
 try:
     sessions = hdfs.load(progress=False)
 except PublicDataMissing as error:
     print(error)
 else:
-    judged = hdfs.study({"PCA on counts": pca_on_counts}, sessions=sessions)
+    detectors = {"PCA on counts": pca_on_counts, "sets and ranges": sets_and_ranges}
+    judged = hdfs.study(detectors, sessions=sessions)
     print(judged.round(3).to_string())
     for form, share in hdfs.shared(sessions).items():
         print(f"{form}, {share:.1%} of the normal test sessions stand in the training set")
@@ -1773,9 +1833,10 @@ else:
     plt.show()
 
 # %% [markdown]
-# PCA misses two of five abnormal sessions: nothing in them is far from the plane. The trivial memory finds every abnormal session and reaches an F1 of 0.90; DeepLog, a recurrent network, published 0.96 on the whole set, of
-# which the course pins a part, so the two are not on equal data. But the order of magnitude is the lesson: **nearly everything that a network can
-# win on this set is won by a lookup table**, since nearly every normal session has been seen before. Le and Zhang (ICSE 2022) show the same for five deep
+# The table has a row a detector; precision and F1 hold where 2.9 % of the sessions are abnormal, as in the whole set. PCA misses two of five abnormal sessions: nothing in them is far from the plane. The trivial memory finds every abnormal session
+# and reaches an F1 of 0.90. The rule of sets and ranges forgives a repetition within what has been seen, so that it raises a third of the false alarms and reaches 0.97. DeepLog, a recurrent network, published 0.96 on the whole set, of
+# which the course pins a part, so they are not on equal data. But the order of magnitude is the lesson: **nearly everything that a network can
+# win on this set is won by a lookup table**, since 99 % of the normal sessions have been seen before as multisets. Le and Zhang (ICSE 2022) show the same for five deep
 # models: chosen splits and the share of abnormal sessions decide their figures. A model that loses to "unseen multiset" has learned nothing that you need.
 #
 # ## What to remember

@@ -214,7 +214,7 @@ def classify(model, windows):
 _STACK = (
     "v = np.stack([w[list(shop.METRICS)].ffill().bfill().fillna(0).to_numpy() for w in windows])"
 )
-_TREES = "RandomForestClassifier(200, random_state=0)"
+_TREES = "RandomForestClassifier(100, random_state=0)"
 
 _LEVELS = _FOREST.format(
     table=f"{_STACK}\n        return np.hstack([v[:, -15:].mean(axis=1), v[:, -15:].std(axis=1), "
@@ -243,6 +243,43 @@ _IN_COMPANY = _FOREST.format(
     "(v[:, :45].std(axis=1) + 1e-6)\n        return (z - z.mean(axis=0)) / z.std(axis=0)",
     model=_TREES,
 )
+_DIFFERENCES = _FOREST.format(
+    table=f"{_STACK}\n        return np.hstack([v[:, -15:].mean(axis=1) - v[:, :45].mean(axis=1), "
+    "v[:, -15:].std(axis=1)])",
+    model=_TREES,
+)
+_SIMULATED = """
+from functools import cache
+
+from course.shop.cases import elsewhere, incident_cases
+
+EVERYWHERE = ["checkout", "payment", "account", "inventory", "storefront", "search", "catalog",
+              "recommendation", "cart", "pricing", "shipping"]
+
+
+def table(windows):
+    v = np.stack([w[list(shop.METRICS)].ffill().bfill().fillna(0).to_numpy() for w in windows])
+    return np.hstack([v[:, -15:].mean(axis=1), v[:, -15:].std(axis=1), v[:, :45].mean(axis=1)])
+
+
+@cache
+def learned():
+    shops = ["cpu_saturation", "memory_leak", "pool_exhaustion", "network_delay", "network_loss",
+             "noisy_neighbour", "surge"]
+    own = incident_cases(210, 1, services=EVERYWHERE, kinds=shops, severity=(0.25, 0.8))
+    own = elsewhere(own, 2)
+    forest = RandomForestClassifier(100, random_state=0)
+    return forest.fit(table([case.metrics for case in own]), [case.kind for case in own])
+
+
+def fit_classifier(windows, kinds):
+    second = RandomForestClassifier(100, random_state=0)
+    return second.fit(learned().predict_proba(table(windows)), kinds)
+
+
+def classify(model, windows):
+    return [str(kind) for kind in model.predict(learned().predict_proba(table(windows)))]
+"""
 _PRACTICE = """
 def fit_classifier(windows, kinds):
     def table(windows):
@@ -273,6 +310,10 @@ _INCIDENT_KIND = [
     WrongAnswer("incident-kind", "mean and spread of the window", "Levels again, and sizes",
                 _MEAN_AND_STD, "naive"),
     WrongAnswer("incident-kind", "raw windows", "All minutes of all metrics", _RAW_WINDOWS, "naive"),
+    WrongAnswer("incident-kind", "raw differences", "Changes in milliseconds and shares",
+                _DIFFERENCES, "naive"),
+    WrongAnswer("incident-kind", "labels of the simulator", "Learned from the shop's own faults",
+                _SIMULATED),
     WrongAnswer("incident-kind", "clock and gaps", "Length, hour, weekday, gaps", _BY_CLOCK,
                 "metadata"),
     WrongAnswer("incident-kind", "one kind", "The commonest", _ONE_KIND, "constant"),
@@ -283,7 +324,7 @@ _INCIDENT_KIND = [
     WrongAnswer("incident-kind", "logistic regression on ratios", "Fewer features, a linear model",
                 _LOG_RATIOS, "alternative"),
     _mistake("incident-kind", "boosted trees", "Another classifier on the same features",
-             ("RandomForestClassifier(200, min_samples_leaf=2, random_state=0)",
+             ("RandomForestClassifier(100, min_samples_leaf=2, random_state=0)",
               "HistGradientBoostingClassifier(max_iter=60, random_state=0)"), kind="alternative"),
 ]  # fmt: skip
 
@@ -337,6 +378,26 @@ def risk(model, metrics):
             for f in metrics]
 """
 
+_RAW_DIFFERENCES = f"""
+{_LABELS}
+
+def _table(frame):
+    frame = frame.ffill().fillna(0)
+    return np.hstack([frame, *[frame.diff(lag).fillna(0) for lag in (5, 15)]])
+
+
+def fit_risk(metrics):
+    labels = np.concatenate([breach_labels(frame["error_ratio"]) for frame in metrics])
+    known = ~np.isnan(labels)
+    return HistGradientBoostingClassifier(max_leaf_nodes=15, max_iter=120, learning_rate=0.05,
+                                          min_samples_leaf=40, random_state=0).fit(
+        np.vstack([_table(frame) for frame in metrics])[known], labels[known])
+
+
+def risk(model, metrics):
+    return [pd.Series(model.predict_proba(_table(f))[:, 1], f.index) for f in metrics]
+"""
+
 _HGB = "HistGradientBoostingClassifier(\n        max_iter=80"
 
 _BREACH_RISK = [
@@ -345,6 +406,8 @@ _BREACH_RISK = [
     WrongAnswer("breach-risk", "utilisation", "A level for a probability", _UTILISATION, "naive"),
     WrongAnswer("breach-risk", "persistence", "Errors now, breach soon", _PERSISTENCE, "naive"),
     WrongAnswer("breach-risk", "raw metrics", "Trees on levels", _RAW_TREES, "naive"),
+    WrongAnswer("breach-risk", "raw differences", "Levels and what they gained, not what is left",
+                _RAW_DIFFERENCES, "naive"),
     _mistake("breach-risk", "minutes in breach count", "A breach now is called a breach to come",
              ("np.flatnonzero(~breach)", "range(len(breach))")),
     _mistake("breach-risk", "the end is quiet", "Minutes whose future is unknown are called 0",
@@ -384,6 +447,47 @@ _Z_GROUPS = _GROUPS.format(
 _DIFFERENCE_GROUPS = _GROUPS.format(
     vectors="x = StandardScaler().fit_transform(v[:, -15:].mean(axis=1) - v[:, :45].mean(axis=1))"
 )
+_CLIPPED_GROUPS = _GROUPS.format(
+    vectors="x = ((v[:, -15:].mean(axis=1) - v[:, :45].mean(axis=1)) / (v[:, :45].std(axis=1) + 1e-3))"
+    ".clip(-5, 5)"
+)
+_LARGEST_GROUPS = f"""
+def cluster_incidents(windows):
+    v = np.stack([w[list(shop.METRICS)].ffill().bfill().fillna(0).to_numpy() for w in windows])
+    z = (v[:, -15:].mean(axis=1) - v[:, :45].mean(axis=1)) / (v[:, :45].std(axis=1) + 1e-3)
+    return [int(metric) for metric in np.abs(z).argmax(axis=1)]
+
+
+{_PROFILE}
+"""
+_SIMULATED_GROUPS = f"""
+from functools import cache
+
+from course.shop.cases import elsewhere, incident_cases
+
+EVERYWHERE = ["checkout", "payment", "account", "inventory", "storefront", "search", "catalog",
+              "recommendation", "cart", "pricing", "shipping"]
+SHOPS = ["cpu_saturation", "memory_leak", "network_delay", "network_loss", "pool_exhaustion"]
+
+
+def table(windows):
+    v = np.stack([w[list(shop.METRICS)].ffill().bfill().fillna(0).to_numpy() for w in windows])
+    return np.log((v[:, -15:].mean(axis=1) + 1e-3) / (v[:, :45].mean(axis=1) + 1e-3))
+
+
+@cache
+def learned():
+    own = elsewhere(incident_cases(150, 1, services=EVERYWHERE, kinds=SHOPS), 2)
+    forest = RandomForestClassifier(100, random_state=0)
+    return forest.fit(table([case.metrics for case in own]), [case.kind for case in own])
+
+
+def cluster_incidents(windows):
+    return [SHOPS.index(kind) for kind in learned().predict(table(windows))]
+
+
+{_PROFILE}
+"""
 _ONE_GROUP = """
 def cluster_incidents(windows):
     return [0] * len(windows)
@@ -424,6 +528,12 @@ _PATTERNS = [
                 "naive"),
     WrongAnswer("patterns", "differences", "Changes in units of the busiest", _DIFFERENCE_GROUPS,
                 "naive"),
+    WrongAnswer("patterns", "clipped z-scores", "No division by the load, no direction",
+                _CLIPPED_GROUPS, "naive"),
+    WrongAnswer("patterns", "the largest z-score", "The number of the metric that stands out",
+                _LARGEST_GROUPS, "naive"),
+    WrongAnswer("patterns", "labels of the simulator", "A classifier of the shop's own faults",
+                _SIMULATED_GROUPS),
     WrongAnswer("patterns", "one group", "And no neighbours", _ONE_GROUP, "constant"),
     WrongAnswer("patterns", "by the hour", "The clock for a kind", _BY_HOUR, "clock"),
     _mistake("patterns", "trivial matches", "A window is most like the one a step on",
