@@ -122,19 +122,23 @@ harm = nx.DiGraph(
     [(call.callee, call.caller) for call in shop.TOPOLOGY.calls if call.waits],
 )
 harm.add_nodes_from(shop.SERVICES)
+place = {}
 for layer, names in enumerate(nx.topological_generations(harm.reverse())):
-    for name in names:
-        harm.nodes[name]["layer"] = -layer
-place = nx.multipartite_layout(harm, subset_key="layer", align="vertical")
+    for height, name in enumerate(sorted(names)):
+        place[name] = (-layer, height - (len(names) - 1) / 2)
 heat = ratio[ratio.index >= "2026-04-14T14:27Z"].mean()
 figure, ax = plt.subplots(figsize=(9, 4.4))
-nx.draw_networkx_edges(harm, place, ax=ax, edge_color="0.7", arrowsize=9, node_size=900)
+nx.draw_networkx_edges(harm, place, ax=ax, edge_color="0.7", arrowsize=9, node_size=500)
 nx.draw_networkx_nodes(
-    harm, place, ax=ax, node_size=500, node_color=[heat[name] for name in harm],
+    harm, place, ax=ax, node_size=260, node_color=[heat[name] for name in harm],
     cmap="RdBu_r", vmin=-3, vmax=3, edgecolors="0.3",
 )  # fmt: skip
 nx.draw_networkx_labels(
-    harm, {name: (x, y - 0.09) for name, (x, y) in place.items()}, font_size=7, ax=ax
+    harm,
+    {name: (x, y - 0.22) for name, (x, y) in place.items()},
+    font_size=7,
+    verticalalignment="top",
+    ax=ax,
 )
 ax.set_title("Harm travels to the right: the red ones lie on one path, and it begins at payment")
 ax.margins(0.08)
@@ -142,9 +146,8 @@ ax.set_axis_off()
 plt.show()
 
 # %% [markdown]
-# Read the arrows to payment backwards: what could have harmed it is payment itself and the payment-provider behind it. The
-# provider is white. And nothing that payment calls is red, while everything red can be reached from payment. That is
-# the whole idea of this section.
+# Follow the arrows from payment: everything red can be reached. Follow the arrows to payment backwards: what could have
+# harmed it are payment-provider and orders-db, and both are white. That is the whole idea of this section.
 #
 # Who is in trouble can only have been harmed by what it reaches in the call graph. With several services in trouble
 # and *one* cause, the cause is in reach of each of them. That is the **candidate set**, and it is often small. The
@@ -321,7 +324,7 @@ print(yardsticks.round(1).to_string(index=False))
 # number of minutes and of metrics, so a service with many metrics has more chances to be loud.
 #
 # How good is a ranking? **AC@k** is the share of incidents whose cause is among the first $k$; **Avg@k** is the mean of
-# AC@1 to AC@k (MicroRCA: Wu, Tordsson, Elmroth, Kao, NOMS 2020). Two things are forgotten often. **Ties**: where
+# AC@1 to AC@k, as BARO and most papers since report it. Two things are forgotten often. **Ties**: where
 # several services have one score, the order of columns decides, and a method that gives everybody the same score is
 # "right" whenever the cause comes first in the table. The fair value is the *expected* one if ties are broken by lot:
 #
@@ -492,20 +495,19 @@ plt.show()
 # %%
 coarse = [((scores > 12).astype(float), root) for scores, root in ranked]
 rng = np.random.default_rng(6)
-by_order = []
-for _ in range(500):
-    found = []
-    for scores, root in coarse:
-        order = scores.iloc[rng.permutation(len(scores))].sort_values(ascending=False, kind="stable")
-        found.append(order.index.get_loc(root) < 3)
-    by_order.append(np.mean(found))
+by_order = np.zeros(500)
+for scores, root in coarse:
+    orders = rng.random((500, len(scores)))  # each row one order of the columns
+    equal = orders[:, (scores == scores[root]).to_numpy()]
+    ahead = (equal < orders[:, [scores.index.get_loc(root)]]).sum(axis=1)
+    by_order += (ahead + (scores > scores[root]).sum() < 3) / len(coarse)
 fair = np.mean([accuracy_at(scores, root, 3) for scores, root in coarse])
 figure, ax = plt.subplots(figsize=(8, 2.6))
 steps = np.arange(len(coarse) + 2) / len(coarse) - 0.5 / len(coarse)
 ax.hist(by_order, bins=steps, color=plots.GREY, rwidth=0.9)
 ax.axvline(fair, color=plots.RED, label=f"ties by lot: {fair:.2f}")
 ax.set(
-    title=f"One set of scores, 500 orders of columns: AC@3 from {min(by_order):.2f} to {max(by_order):.2f}",
+    title=f"One set of scores, 500 orders of columns: AC@3 from {by_order.min():.2f} to {by_order.max():.2f}",
     xlabel="AC@3 as read from the order",
     ylabel="orders",
 )
@@ -559,13 +561,17 @@ print(f"largest difference to networkx: {apart:.6f}")
 
 # %%
 quiet_day = shop.simulate(shop.Scenario("2026-04-15T00:00Z", minutes=1440, seed=4))
-calm_day = pd.DataFrame(
-    {
-        "load": quiet_day.service("gateway")["request_rate"],
-        "pool": 100 * quiet_day.service("orders-db")["pool_utilization"],
-        "checkout": quiet_day.service("checkout")["latency_p50_ms"],
-    }
-).resample("30min").mean()
+calm_day = (
+    pd.DataFrame(
+        {
+            "load": quiet_day.service("gateway")["request_rate"],
+            "pool": 100 * quiet_day.service("orders-db")["pool_utilization"],
+            "checkout": quiet_day.service("checkout")["latency_p50_ms"],
+        }
+    )
+    .resample("30min")
+    .mean()
+)
 rest = {
     name: calm_day[name] - np.polyval(np.polyfit(calm_day["load"], calm_day[name], 1), calm_day["load"])
     for name in ("pool", "checkout")
@@ -645,9 +651,15 @@ rows = [
     (name, value, nx.is_d_separator(model, {"pool"}, {"checkout"}, chosen))
     for name, (value, chosen) in tried.items()
 ]
-print(pd.DataFrame(rows, columns=["adjusted for", "effect", "d-separated"]).round(2).to_string(index=False))
+print(
+    pd.DataFrame(rows, columns=["adjusted for", "effect", "d-separated"])
+    .round(2)
+    .to_string(index=False)
+)
 figure, ax = plt.subplots(figsize=(7, 2.2))
-ax.barh(list(tried), [value for value, _ in tried.values()], color=[plots.RED, plots.GREEN, plots.RED])
+ax.barh(
+    list(tried), [value for value, _ in tried.values()], color=[plots.RED, plots.GREEN, plots.RED]
+)
 ax.axvline(0, color="black", lw=1)
 ax.set(
     title="The true effect is 0: only one of the three finds it",
@@ -927,8 +939,8 @@ plt.show()
 print({phi: f"{share:.1%}" for phi, share in zip(memory, wrong_edges, strict=True)})
 
 # %% [markdown]
-# A latency that drifts for half an hour has a correlation of 0.95 and more from minute to minute, and then most pairs
-# of strangers are "related". Remedies: difference the series, take rows that lie far apart, or use a test for time series
+# A latency that drifts for half an hour has a correlation of 0.95 and more from minute to minute, and then more than half
+# of all pairs of strangers are "related". Remedies: difference the series, take rows that lie far apart, or use a test for time series
 # (PCMCI: Runge et al., *Detecting and quantifying causal associations in large nonlinear time series datasets*, Science
 # Advances 2019). Use the call graph where you have it. Discovery is for the parts that no trace shows, and its
 # edges are questions for an engineer. The library for it is **causal-learn** (Zheng et al., *Causal-learn: causal
@@ -975,11 +987,14 @@ ax.set(
     xlabel="share of the rise of checkout's median (ms)",
 )
 plt.show()
-print({name: round(value, 1) for name, value in shares.items()}, "sum", round(sum(shares.values()), 1))
+print(
+    {name: round(value, 1) for name, value in shares.items()}, "sum", round(sum(shares.values()), 1)
+)
 
 # %% [markdown]
-# The shares add up to the rise. Payment owes nearly all; what is left at checkout is an error of the model: its slope was
-# learned where payment's median varies by a few milliseconds, and is used a second beyond. DoWhy's `gcm` does the
+# The shares add up to the rise. Payment owes 870 of 939 ms; the provider, quicker than usual, owes less than nothing;
+# the 83 ms at checkout are an error of the model: its slope was learned where payment's median varies by a few
+# milliseconds, and is used almost a second beyond. DoWhy's `gcm` does the
 # same for models of any form and gives the shares in units of surprise (the negative logarithm of how rare so high a value is). With `arrows` as in
 # `causes` and linear mechanisms,
 #
@@ -1000,7 +1015,9 @@ without = shop.simulate(
     shop.Scenario(afternoon.start, 120, 12, deploys=afternoon.deploys, flags=afternoon.flags)
 )
 spared = (recording.service("checkout") - without.service("checkout"))["latency_p50_ms"]
-print(f"median of checkout: {spared[ill.index].mean():.0f} ms are due to payment, the model says {shares['payment']:.0f}")
+print(
+    f"median of checkout: {spared[ill.index].mean():.0f} ms are due to payment, the model says {shares['payment']:.0f}"
+)
 happened = recording.service("checkout")["latency_p99_ms"]
 counterfactual = without.service("checkout")["latency_p99_ms"]
 truth_table = pd.DataFrame({"start": [story.start], "end": [story.end]})
@@ -1103,8 +1120,8 @@ plt.show()
 #
 # **Scored.** `localise_spans` on 24 unseen incidents of six kinds (bad releases and settings, slow queries, delay and
 # loss on the network, an outage of the third party; severities from 0.65): points rise with Avg@5, ties by lot over
-# the 19 services, from 0.66 to 0.75. Counting all traces from `since` on that fail or are slow, and visited services
-# as covered, reaches 0.51 to 0.59, the rise of whole durations up to 0.68. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
+# the 19 services, from 0.67 to 0.73. The 24 are those of 36 drawn on which the rise of whole durations ranks the cause
+# lowest, so it alone earns nothing; visited services as covered stay below 0.4. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
 # far as the incidents earn theirs. 5 s per call.
 
 
@@ -1190,17 +1207,22 @@ print("exercise 4: the visible check passes")
 begins = story_spans.groupby("trace_id")["start"].transform("min")
 entry = story_spans[story_spans["parent_span_id"] == ""].set_index("trace_id")
 usual = entry.loc[entry["start"] < story.start, "duration_ms"].quantile(0.95)
-visited = story_spans[begins >= story.start].groupby(["trace_id", "service"]).size().unstack(fill_value=0) > 0
+visited = (
+    story_spans[begins >= story.start].groupby(["trace_id", "service"]).size().unstack(fill_value=0)
+    > 0
+)
 bad_trace = ((entry["status"] == "ERROR") | (entry["duration_ms"] > usual)).reindex(visited.index)
-both = pd.DataFrame({"visited": ochiai(visited, bad_trace), "yours": localise_spans(story_spans, story.start)})
+both = pd.DataFrame(
+    {"visited": ochiai(visited, bad_trace), "yours": localise_spans(story_spans, story.start)}
+)
 for column in both:
     print(both[column].nlargest(5).round(2).to_string(), "\n")
 
 # %% [markdown]
-# The first list is the formula taken literally, "a service is covered if the request visited it". Checkout stands beside
-# payment, because the same requests visit both, and the gateway, which all visit, is never far. No threshold on the score
-# mends that: the spectrum of a caller that always calls the culprit *is* the culprit's. What the second list adds
-# is not a better formula but a better question to each span.
+# The first list is the formula taken literally, "a service is covered if the request visited it". Five services share
+# one score, because whoever places an order visits all five. No threshold mends that: the spectrum of a caller that
+# always calls the culprit *is* the culprit's. What the second list adds is not a better formula but a better question
+# to each span.
 
 # %% [markdown]
 # ## 5 · Which slice of the business?
@@ -1251,7 +1273,12 @@ print(slices.nlargest(6, "lost").round(2).to_string(index=False))
 print("deepest:", *slices.nlargest(3, "share")["slice"], sep="  ")
 figure, ax = plt.subplots(figsize=(6, 3.6))
 for flag, color, label in ((False, plots.BLUE, "well"), (True, plots.RED, "v3 with wallet")):
-    ax.loglog(*leaves.loc[broken == flag, ["expected", "actual"]].to_numpy().T, "o", color=color, label=label)
+    ax.loglog(
+        *leaves.loc[broken == flag, ["expected", "actual"]].to_numpy().T,
+        "o",
+        color=color,
+        label=label,
+    )
 ends = np.array([leaves["expected"].min(), leaves["expected"].max()])
 ax.loglog(ends, ends, color=plots.GREY, lw=1)
 ax.loglog(ends, 0.4 * ends, color=plots.GREY, lw=1, ls="--")
@@ -1264,8 +1291,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# The cause is not first by money: v3 and wallet contain it and lose as much or more. It is not first by share either:
-# single leaves within it, by their noise, fell a little deeper. One table is too coarse, the other too fine. The chart
+# The cause is not first by money: v3 contains it, and the noise of its other leaves adds a little. It is not first by
+# share either: two single leaves within it, by their noise, fell a little deeper. One table is too coarse, the other too fine. The chart
 # shows what singles the cause out: its leaves, large and small, lie on one line, and all others on another.
 
 # %% [markdown]
@@ -1353,22 +1380,27 @@ print("exercise 5: the visible check passes")
 # 2. **a way to the symptom**: the changed service is among the candidates of exercise 1;
 # 3. **a cause, not an effect**: the autoscaler's entries are reactions to load.
 #
-# How frequent is frequent? The next cell counts, at 2,000 moments of working hours drawn by lot over four weeks, how
+# How frequent is frequent? The next cell counts, at 400 moments of working hours drawn by lot over four weeks, how
 # often a deploy of the shop lies in the window before, anywhere and at the services that can harm checkout.
 
 # %%
-weeks = shop.simulate(shop.Scenario("2026-04-06T00:00Z", minutes=28 * 1440, seed=4)).events
-deploys = weeks[weeks["kind"] == "deploy"]
+from course.shop.simulator import prepare
+
+weeks = shop.Scenario("2026-04-06T00:00Z", minutes=28 * 1440, seed=4)
+deploys = pd.DataFrame(
+    [(deploy.service, deploy.start) for deploy in prepare(weeks)[1]], columns=["service", "minute"]
+)
+deploys["time"] = weeks.start + pd.to_timedelta(deploys["minute"], unit="min")
 rng = np.random.default_rng(12)
 office = pd.date_range("2026-04-06", "2026-05-03", freq="1min", tz="UTC")
 office = office[(office.hour >= 9) & (office.hour < 18) & (office.dayofweek < 5)]
-moments = office[rng.integers(0, len(office), 2000)]
+moments = office[rng.integers(0, len(office), 400)]
 suspects = candidates(CALLS, ["checkout"])
 reaching = deploys[deploys["service"].isin(suspects)]
 widths = [5, 15, 30, 60, 120, 240, 480]
 blamed = {
     label: [
-        np.mean([((moment - times) / pd.Timedelta("1min")).between(0, width).any() for moment in moments[:400]])
+        np.mean([((moment - times) / pd.Timedelta("1min")).between(0, width).any() for moment in moments])
         for width in widths
     ]
     for label, times in (("any service", deploys["time"]), ("can harm checkout", reaching["time"]))
@@ -1390,7 +1422,9 @@ print(f"{len(deploys)} deploys in four weeks")
 print({label: [f"{share:.0%}" for share in found] for label, found in blamed.items()})
 
 # %% [markdown]
-# WINDOWTEXT
+# The shop deploys about once a working day, and still an hour before a moment drawn by lot holds a deploy in 14 % of the cases,
+# a working day of eight hours in half of them. The second condition, a way to the symptom, halves that. A company with
+# 50 deploys in nine hours has five or six of them in *every* hour: there "what changed last?" names somebody at any time.
 #
 # The next cell lists the changes of the story.
 
@@ -1521,19 +1555,23 @@ print(f"incidents with a higher score than half of these: {np.mean([s.max() > li
 # Every window has its accused, and two of these ten scores are in the hundreds, like those of the worst incidents. A
 # threshold that is silent on nine of ten such windows keeps 8 % of the incidents.
 #
-# Look at what a surge does, the commonest reason for a false accusation. The next cell sends a flash sale into a quiet
+# Look at what a surge does, the commonest reason for a false accusation. The next cell sends a marketing mail into a quiet
 # afternoon and compares three services before and after: as measured, and per request.
 
 # %%
 sale = shop.Scenario(
-    pd.Timestamp("2026-04-16T13:00Z"), minutes=120, seed=3, surges=(shop.Surge("flash_sale", 60, 60, 1.0),)
+    pd.Timestamp("2026-04-16T13:00Z"), minutes=120, seed=3, surges=(shop.Surge("marketing_mail", 60, 60, 1.0),)
 )  # fmt: skip
 rush = shop.simulate(sale)
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharex=True)
-for name in ("checkout", "catalog-db", "gateway"):
+for name in ("storefront", "catalog-db", "pricing"):
     table = rush.service(name)
     per_request = table["cpu_utilization"] / table["request_rate"]
-    axes[0].plot(table.index, table["cpu_utilization"] / table["cpu_utilization"].iloc[:60].median(), label=name)
+    axes[0].plot(
+        table.index,
+        table["cpu_utilization"] / table["cpu_utilization"].iloc[:60].median(),
+        label=name,
+    )
     axes[1].plot(table.index, per_request / per_request.iloc[:60].median())
 for ax, title in zip(axes, ("CPU: all are accused", "CPU per request: nobody is"), strict=True):
     ax.axvline(rush.metrics.index[60], color="black", ls="--", lw=1)
@@ -1544,7 +1582,8 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# SALETEXT What helps is what this month taught:
+# Everybody's CPU rises by half within minutes, and every threshold on it fires; per request nothing has happened. Queue
+# and pool behave the same way. (Where an autoscaler adds replicas, utilisation per request *falls*, and that is no fault either.) What helps is what this month taught:
 #
 # - **take load out** (section 3): compare utilisation and queue *per request*, and a service's rate with what its
 #   callers send; a surge then explains itself;
@@ -1570,11 +1609,10 @@ plt.show()
 # `[]` for an empty ranking.
 #
 # **Scored** on 39 incidents, three of each kind of fault, severities from 0.65, and 24 windows with nothing wrong:
-#
-# all 20 points rise with Avg@5 over the 19 services, an empty ranking counting 0, from 0.66 (nothing) to 0.76 (all).
-# They are multiplied by **silence**, the share of windows with nothing wrong that give `[]`, from 0.30 (nothing) to
-# 0.50 (all), and by **evidence**, the share of incidents whose cause stands first *and* whose path is true, from 0.62
-# (nothing) to 0.72 (all). The robust score of exercise 2 with a threshold of 12 is silent in about 0.6 of the calm windows,
+# all 20 points rise with Avg@5 over the 19 services, an empty ranking counting 0, from 0.66 (nothing) to 0.75 (all).
+# They are multiplied by **silence**, the share of windows with nothing wrong that give `[]`, from 0.25 (nothing) to
+# 0.45 (all), and by **evidence**, the share of incidents whose cause stands first *and* whose path is true, from 0.60
+# (nothing) to 0.69 (all). The robust score of exercise 2 with a threshold of 12 is silent in about 0.6 of the calm windows,
 # has an Avg@5 of 0.59 to 0.75 and evidence of 0.46 to 0.56: it earns nothing. 4 s per call.
 
 
@@ -1651,7 +1689,7 @@ def diagnose(
     return ranking, _rca_path(waits_for, ranking[0])
 
 
-_RCA_THRESHOLD = 5.3
+_RCA_THRESHOLD = 4.8
 # What is never worth a word: logarithms for loads and latencies, the metric's own unit for the rest.
 _RCA_SMALLEST = {
     "request_rate": 0.08, "error_ratio": 0.002, "latency_p50_ms": 0.04, "latency_p99_ms": 0.08,
@@ -1862,12 +1900,20 @@ def petshop_rankings(petshop, issue, quiet: pd.DataFrame, reach: dict[str, list[
     nodes = [node for node in reach[issue.symptom] if node != issue.symptom and not is_view(node)]
     scores = scores.reindex(nodes).fillna(0.0).where(extra.reindex(nodes).fillna(0.0) > 0, 0.0)
     loud = set(scores[scores > 3].index)
-    last = pd.Series({node: node in loud and not loud & set(reach[node]) - {node} for node in nodes})
+    last = pd.Series(
+        {node: node in loud and not loud & set(reach[node]) - {node} for node in nodes}
+    )
     share = pd.Series(1.0, nodes)
     for node in scores[scores > 0].index:
-        worst_callee = max((extra.get(callee, 0.0) for callee in called_by(petshop.calls, node)), default=0.0)
+        worst_callee = max(
+            (extra.get(callee, 0.0) for callee in called_by(petshop.calls, node)), default=0.0
+        )
         share[node] = max(0.0, 1 - worst_callee / extra[node])
-    return {"robust score": scores, "deepest in trouble": scores + 1e6 * last, "own share": scores * share}
+    return {
+        "robust score": scores,
+        "deepest in trouble": scores + 1e6 * last,
+        "own share": scores * share,
+    }
 
 
 # %%
@@ -1905,8 +1951,18 @@ if petshops:
     sizes = result[result["ranking"] == "chance"].groupby(["traffic", "metric"]).size()
     for key, row in known.iterrows():
         table.loc[(*key, "traversal, published"), :] = row.to_numpy()
-    overall = table.mul(table.index.droplevel("ranking").map(sizes), axis=0).groupby("ranking").sum() / sizes.sum()
-    order = ["chance", "commonest cause", "robust score", "deepest in trouble", "own share", "traversal, published"]
+    overall = (
+        table.mul(table.index.droplevel("ranking").map(sizes), axis=0).groupby("ranking").sum()
+        / sizes.sum()
+    )
+    order = [
+        "chance",
+        "commonest cause",
+        "robust score",
+        "deepest in trouble",
+        "own share",
+        "traversal, published",
+    ]
     wide = table.unstack(["traffic", "metric"]).loc[order]
     wide[("AC@1", "all", "")], wide[("AC@3", "all", "")] = overall["AC@1"], overall["AC@3"]
     for column in ("AC@1", "AC@3"):
@@ -1918,7 +1974,7 @@ if petshops:
         ax.barh(places + shift, overall.loc[order, column], height=0.38, color=color, label=column)
     ax.set_yticks(places, order)
     ax.set(
-        title=f"PetShop, {sizes.sum()} issues: what a node does by itself tells most",
+        title=f"PetShop, {sizes.sum()} issues: discounting echoes pays",
         xlabel="share of issues (ties by lot)",
         xlim=(0, 1.05),
     )
@@ -1927,7 +1983,16 @@ if petshops:
     plt.show()
 
 # %% [markdown]
-# PETTEXT
+# Look at the rows from the top. Commonest cause is right in 31 % of the issues at the first place and in 77 % among three:
+# whoever reports accuracy on PetShop without it may be reporting the experiment. Your score alone doubles the first of the two
+# figures, and asking for the deepest node in trouble, or for what a node does by itself, adds as much again as separates it from
+# a mediocre tool: 0.77 and 0.75 first, 0.92 and 0.98 among three. The last row is the authors' own
+# traversal of the call graph by MAD, from their notebook, without leaving out views.
+#
+# Three reasons for modesty. A group holds 12 or 14 issues, so one issue is 7 or 8 points. The rule about views was found
+# on these 52 issues, and no others are left to try it on. And high latency shows what is still wrong: step functions
+# that had changed by the time the quiet metrics were recorded are louder than the cause. The same notebook gives
+# the traversal's specificity, 0.17 and 0.33 for latency at low and high traffic (1.0 for availability): it, too, seldom says "nothing".
 #
 # ### Nezha
 #
@@ -1945,32 +2010,51 @@ try:
 except (PublicDataMissing, ImportError) as error:
     days = []
     print(error)
-zero, minute = pd.Timestamp(0, tz="UTC"), pd.Timedelta("1min")
+
+
+def pod_rows(pods: dict[str, pd.DataFrame], at: pd.Timestamp) -> tuple[pd.DataFrame, pd.Timestamp]:
+    """The five samples before a fault and the three from it on, of all pods, and where it begins.
+
+    Fewer before a fault that came at once; metrics with a sample missing among them are left out.
+    """
+    middles = {pod: table.index.searchsorted(at) for pod, table in pods.items()}
+    before = min(5, *middles.values())
+    columns, packed = [], []
+    for pod, table in pods.items():
+        values = table.iloc[middles[pod] - before : middles[pod] + 3].to_numpy(float)
+        if len(values) == before + 3:
+            whole = ~np.isnan(values).any(axis=0)
+            columns += [(pod, metric) for metric in table.columns[whole]]
+            packed.append(values[:, whole])
+    index = pd.date_range("2000-01-01", periods=before + 3, freq="1min", tz="UTC")
+    return pd.DataFrame(np.hstack(packed), index, pd.MultiIndex.from_tuples(columns)), index[before]
+
+
 nezha_rows, by_kind = [], []
 for day in days:
     pods = {pod: nezha.as_received(raw) for pod, raw in day.pods.items()}
-    cases: dict[str, list] = {"your score, largest": [], "your score, mean": []}
+    found_by: dict[str, list] = {"your score, largest": [], "your score, mean": []}
     for fault in day.faults.itertuples():
-        largest, mean = {}, {}
-        for pod, table in pods.items():
-            old = table[(table.index >= fault.time - 5 * minute) & (table.index < fault.time)]
-            new = table[(table.index >= fault.time) & (table.index < fault.time + 3 * minute)]
-            times = [zero - (len(old) - n) * minute for n in range(len(old))]
-            times += [zero + n * minute for n in range(len(new))]
-            largest[pod] = pd.concat([old, new]).set_axis(times)
-            average = new.mean().to_frame().T.set_axis([zero])
-            mean[pod] = pd.concat([old.set_axis(times[: len(old)]), average])
-        for name, tables in (("your score, largest", largest), ("your score, mean", mean)):
-            scores = robust_scores(pd.concat(tables, axis=1).sort_index(), zero)
-            cases[name].append((scores, fault.service))
-        by_kind.append((day.system, fault.type, accuracy_at(*cases["your score, mean"][-1], 1)))
-    for name, ranked_pods in cases.items():
-        found = [np.mean([accuracy_at(scores, cause, k) for scores, cause in ranked_pods]) for k in (1, 3)]
-        nezha_rows.append((day.system, name, len(ranked_pods), *found, average_accuracy(ranked_pods)[0]))
+        table, begin = pod_rows(pods, fault.time)
+        after = table[table.index >= begin].mean().to_frame(begin).T
+        averaged = pd.concat([table[table.index < begin], after])
+        found_by["your score, largest"].append((robust_scores(table, begin), fault.service))
+        found_by["your score, mean"].append((robust_scores(averaged, begin), fault.service))
+        by_kind.append((day.system, fault.type, accuracy_at(*found_by["your score, mean"][-1], 1)))
+    for name, ranked_pods in found_by.items():
+        found = [
+            np.mean([accuracy_at(scores, cause, k) for scores, cause in ranked_pods])
+            for k in (1, 3)
+        ]
+        nezha_rows.append(
+            (day.system, name, len(ranked_pods), *found, average_accuracy(ranked_pods)[0])
+        )
     scored, _ = nezha.study([day])
     for label, name in (("as received", "robust z of the course"), ("chance", "chance")):
         row = scored.loc[(day.system, label)]
-        nezha_rows.append((day.system, name, len(day.faults), row["AC@1"], row["AC@3"], row["Avg@5"]))
+        nezha_rows.append(
+            (day.system, name, len(day.faults), row["AC@1"], row["AC@3"], row["Avg@5"])
+        )
 if days:
     columns = ["system", "ranking", "faults", "AC@1", "AC@3", "Avg@5"]
     print(pd.DataFrame(nezha_rows, columns=columns).round(3).to_string(index=False))
@@ -1989,7 +2073,12 @@ if days:
     plt.show()
 
 # %% [markdown]
-# NEZTEXT
+# With the mean of the three samples your score is as good as the course's robust z, and 0.07 better in Avg@5 than with
+# the largest on Online Boutique: one of three samples and some twenty metrics a pod are odd by chance, and the largest picks the
+# oddest. On Train Ticket all of them are a few points above chance, which 46 pods make low. The chart says where the rest
+# is lost: a busy CPU shows in the metrics of the pod itself, while a delay shows at whoever waits, and a wrong return value at nobody. Nezha's own
+# method, far above, reads traces and logs as well and has fault-free data to compare with. It is the lesson of section
+# 7 again: what the metrics do not show, the other signals must.
 #
 # ## What to remember
 #
@@ -2006,7 +2095,8 @@ if days:
 # | task | tools of the trade | choose it when |
 # |---|---|---|
 # | call graph | service graph of the tracing backend, service mesh telemetry | requests are traced |
-# | causal effects, counterfactuals | DoWhy and its `gcm` | a graph is known and somebody will act on the number |
+# | graphs: who can harm whom, walks | networkx; a graph database above a million edges | always, once the graph is known |
+# | causal effects, counterfactuals | DoWhy and its `gcm`; statsmodels for a single regression | a graph is known and somebody will act on the number |
 # | causal discovery | causal-learn | no graph is known; treat edges as questions |
 # | ranking of suspects | RCAEval's collection of baselines | to compare methods on public data |
 # | slices of a business metric | Adtributor or Squeeze, or a dashboard with a good drill-down | metrics with dimensions |
@@ -2027,6 +2117,11 @@ if days:
 # - Bhagwan et al.: *Adtributor: revenue debugging in advertising systems*. NSDI 2014.
 # - Li et al.: *Generic and robust localization of multi-dimensional root causes* (Squeeze). ISSRE 2019.
 # - Budhathoki, Minorics, Blöbaum, Janzing: *Causal structure-based root cause analysis of outliers*. ICML 2022.
+# - Sharma, Kiciman: *DoWhy: an end-to-end library for causal inference*. arXiv:2011.04216, 2020.
+# - Zheng et al.: *Causal-learn: causal discovery in Python*. JMLR 2024.
+# - Runge, Nowack, Kretschmer, Flaxman, Sejdinovic: *Detecting and quantifying causal associations in large nonlinear time
+#   series datasets* (PCMCI). Science Advances 2019.
+# - Pham, Ha, Zhang: *Root cause analysis for microservice system based on causal inference: how far are we?* ASE 2024.
 # - Hardt, Orchard, Blöbaum, Kirschbaum, Kasiviswanathan: *The PetShop dataset*. CLeaR 2024.
 # - Yu et al.: *Nezha: interpretable fine-grained root causes analysis for microservices on multi-modal observability
 #   data*. ESEC/FSE 2023.

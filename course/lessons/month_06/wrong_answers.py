@@ -371,7 +371,7 @@ def diagnose(metrics, logs, spans, changes, calls, since):
                 _ROBUST_CULPRIT.replace("LIMIT", "12"), "naive"),
     WrongAnswer("milestone", "a culprit at any price", "the same without a threshold",
                 _ROBUST_CULPRIT.replace("LIMIT", "0")),
-    _mistake("milestone", "never silent", "no threshold", ("_RCA_THRESHOLD = 5.3", "_RCA_THRESHOLD = 0.0")),
+    _mistake("milestone", "never silent", "no threshold", ("_RCA_THRESHOLD = 4.8", "_RCA_THRESHOLD = 0.0")),
 ]  # fmt: skip
 
 ALTERNATIVES: list[WrongAnswer] = [
@@ -388,6 +388,6 @@ ALTERNATIVES: list[WrongAnswer] = [
     WrongAnswer("ochiai", "own time and errors", "shift of own time and surge of own errors, no spectrum",
                 _OCHIAI + _OWN_SHIFT, "alternative"),
     _mistake("milestone", "other constants", "sum of the two best, another threshold",
-             ("_RCA_THRESHOLD = 5.3", "_RCA_THRESHOLD = 5.0"), ("0.3 * max(second", "0.6 * max(second"),
+             ("_RCA_THRESHOLD = 4.8", "_RCA_THRESHOLD = 4.5"), ("0.3 * max(second", "0.6 * max(second"),
              kind="alternative"),
 ]  # fmt: skip
