@@ -386,7 +386,7 @@ def _slope(frame: pd.DataFrame, treatment: str, outcome: str, chosen: list[str])
 
 _SEEN_ON_TRACES = ("bad_deploy", "bad_config", "network_delay", "network_loss", "slow_query",
                    "third_party_outage")  # fmt: skip
-_TRACES = (0.03, 0.10)  # above the better of two simple rankings on the same incidents
+_TRACES = (0.03, 0.08)  # above the better of two simple rankings on the same incidents
 
 
 def check_ochiai(student: Student, hidden: Hidden) -> list[Case]:
