@@ -3,6 +3,7 @@
 #   course:
 #     withheld:
 #     - course.scoring.ranking
+#     - course.field.nezha.ranking
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -22,7 +23,10 @@
 # back. The chart had been true all along: on any afternoon the database's load and checkout's latency rise together,
 # because more customers raise both.
 #
-# The next cell draws such an afternoon. The fault is at one service; three look ill.
+# Three habits of the bridge cost those fifty minutes: to take **what moves together** for cause and effect, to take
+# **the loudest** for the culprit, and to take **the last change** for the trigger. Each is right now and then, which
+# keeps it alive. This month measures how often, and replaces each by something better. The next cell draws such an
+# afternoon. The fault is at one service; three look ill.
 
 # %%
 import re
@@ -30,6 +34,7 @@ from collections import Counter
 from itertools import combinations, pairwise
 
 import matplotlib.pyplot as plt
+import networkx as nx
 import numpy as np
 import pandas as pd
 
@@ -72,8 +77,10 @@ figure.colorbar(image, label="log2 of the ratio")
 plt.show()
 
 # %% [markdown]
-# At 14:27, twelve minutes after the release, three rows turn red. One of them is the cause; the others wait for it. **Root cause
-# analysis** (RCA) finds out which. It is a causal question, and no correlation answers it alone.
+# The dashed line is the release at 14:15. At 14:27 three rows turn red, so the delay alone would acquit it. One of the
+# three is the cause; the others wait for it. The row of orders-db stays pale: the database that got more connections
+# was never in trouble. **Root cause analysis** (RCA) finds out which of the red rows it is. It is a causal question,
+# and no correlation answers it alone.
 #
 # ## What you will learn
 #
@@ -94,8 +101,8 @@ plt.show()
 # Each exercise asks for one to three functions. The cell below it checks a few things at once. The points come
 # later, from hidden checks that call **your function on data it has never seen**. Times are UTC. Names of variables
 # and the method inside are yours, unless the text fixes them. Helpers and imports may stand in the same cell; a cell
-# may use the imports of the cells above it. `course.scoring.ranking`, which does what exercise 2 asks for, can't be
-# imported while work is graded.
+# may use the imports of the cells above it, networkx among them. `course.scoring.ranking` and
+# `course.field.nezha.ranking`, which do what exercise 2 asks for, can't be imported while work is graded.
 #
 # ## 1 · The call graph, turned around
 #
@@ -106,6 +113,41 @@ plt.show()
 #
 # $$\text{caller} \rightarrow \text{callee in the call graph} \quad\Longrightarrow\quad
 # \text{callee} \rightarrow \text{caller in the causal graph}$$
+#
+# The next cell draws it for the shop with **networkx**, the usual Python library for graphs. Each arrow points in the
+# direction in which harm travels; the colour is what the chart above shows from 14:27 on.
+
+# %%
+harm = nx.DiGraph(
+    [(call.callee, call.caller) for call in shop.TOPOLOGY.calls if call.waits],
+)
+harm.add_nodes_from(shop.SERVICES)
+place = {}
+for layer, names in enumerate(nx.topological_generations(harm.reverse())):
+    for height, name in enumerate(sorted(names)):
+        place[name] = (-layer, height - (len(names) - 1) / 2)
+heat = ratio[ratio.index >= "2026-04-14T14:27Z"].mean()
+figure, ax = plt.subplots(figsize=(9, 4.4))
+nx.draw_networkx_edges(harm, place, ax=ax, edge_color="0.7", arrowsize=9, node_size=500)
+nx.draw_networkx_nodes(
+    harm, place, ax=ax, node_size=260, node_color=[heat[name] for name in harm],
+    cmap="RdBu_r", vmin=-3, vmax=3, edgecolors="0.3",
+)  # fmt: skip
+nx.draw_networkx_labels(
+    harm,
+    {name: (x, y - 0.22) for name, (x, y) in place.items()},
+    font_size=7,
+    verticalalignment="top",
+    ax=ax,
+)
+ax.set_title("Harm travels to the right: the red ones lie on one path, and it begins at payment")
+ax.margins(0.08)
+ax.set_axis_off()
+plt.show()
+
+# %% [markdown]
+# Follow the arrows from payment: everything red can be reached. Follow the arrows to payment backwards: what could have
+# harmed it are payment-provider and orders-db, and both are white. That is the whole idea of this section.
 #
 # Who is in trouble can only have been harmed by what it reaches in the call graph. With several services in trouble
 # and *one* cause, the cause is in reach of each of them. That is the **candidate set**, and it is often small. The
@@ -129,7 +171,12 @@ print("checkout and account both in trouble:", sorted(reach["checkout"] & reach[
 # %% [markdown]
 # A symptom at the gateway narrows nothing. Two symptoms at once narrow a lot: what makes both checkout and account
 # slow is a store that both use, if it is one cause. If two independent faults coincide, the intersection may miss
-# both; that is the price of the assumption.
+# both; that is the price of the assumption. And the graph must be right: where do you get it? From traces (every pair
+# of a span and its parent is an edge), from the service mesh, or from configuration, in this order of trust. A graph
+# from traces knows only what was called while somebody looked; a fallback that is used once a year is missing from it.
+#
+# Load is the exception that this graph leaves out. A retry storm or a flash sale harms *downwards*: the caller sends
+# more, and the callee suffers. Section 7 comes back to it.
 #
 # ### Exercise 1 · The candidate set (10 points)
 #
@@ -226,31 +273,65 @@ assert candidates(_check_calls, []) == [] and candidates(_check_calls, ["x"]) ==
 print("exercise 1: the visible check passes")
 
 # %%
+# NBVAL_CHECK_OUTPUT
 print("candidates of the story:", candidates(CALLS, ["checkout", "payment"]))
+disagree = [
+    name for name in shop.SERVICES if set(candidates(CALLS, [name])) != nx.ancestors(harm, name) | {name}
+]  # fmt: skip
+print("services for which networkx finds other candidates:", disagree)
+
+# %% [markdown]
+# At work you would write `nx.ancestors(harm, name)`, and `nx.shortest_path_length` for the distance; the line above
+# checks your function against the first of them on every service. You wrote the search once to know what it assumes:
+# that each edge passes harm on, at any distance, whatever the number of requests on it.
 
 # %% [markdown]
 # ## 2 · Rank by how far it moved
 #
 # Three candidates still need an order. The simplest that works compares each metric with its own quiet time, in units
-# of its own noise. Mean and standard deviation are a poor yardstick, because one odd minute spoils both; **median**
-# and **interquartile range** (IQR) are not impressed by a quarter of bad values. **BARO** (Pham, Ha, Zhang, *BARO:
-# robust root cause analysis for microservices via multivariate Bayesian online change point detection*, FSE 2024)
-# ranks metrics this way and takes the largest value of the abnormal time:
+# of its own noise. Mean and standard deviation are a poor yardstick, because one odd minute spoils both; the **median**
+# stands almost half and the **interquartile range** (IQR) almost a quarter of bad values. The next cell puts one odd minute
+# into the quiet time of the story's payment and asks both yardsticks how bad the incident is.
+
+# %%
+quiet_part = latency["payment"][latency.index < story.start].copy()
+worst = latency["payment"][latency.index >= story.start].max()
+rows = []
+for label, odd in (("as it was", None), ("one minute at 20 s", 20_000.0)):
+    values = quiet_part.copy()
+    if odd:
+        values.iloc[30] = odd
+    spread = values.quantile(0.75) - values.quantile(0.25)
+    rows.append((label, values.mean(), values.std(), (worst - values.mean()) / values.std(),
+                 values.median(), spread, (worst - values.median()) / spread))  # fmt: skip
+yardsticks = pd.DataFrame(
+    rows, columns=["quiet time", "mean", "deviation", "z", "median", "IQR", "robust z"]
+)
+print(yardsticks.round(1).to_string(index=False))
+
+# %% [markdown]
+# One minute of 75 takes the z-score of the worst minute of the incident from 62 to 3.6, which an odd minute of any day
+# reaches; the robust one does not notice. A quiet time with an odd minute is the rule: a clock draws it, not
+# somebody who looks.
+#
+# **BARO** (Pham, Ha, Zhang, *BARO: robust root cause analysis for microservices via multivariate Bayesian online
+# change point detection*, FSE 2024) ranks metrics by median and IQR and takes the largest value of the abnormal time:
 #
 # $$z = \max_{t \ge \text{since}} \frac{|x_t - \operatorname{median}|}{\operatorname{IQR} + 0.05\,|\operatorname{median}|}$$
 #
 # The second term below the line is ours: a metric that hardly ever moves would otherwise win with any movement. A
-# service's score is that of its most conspicuous metric.
+# service's score is that of its most conspicuous metric. Both choices have a price: a largest value grows with the
+# number of minutes and of metrics, so a service with many metrics has more chances to be loud.
 #
 # How good is a ranking? **AC@k** is the share of incidents whose cause is among the first $k$; **Avg@k** is the mean of
-# AC@1 to AC@k (MicroRCA: Wu, Tordsson, Elmroth, Kao, NOMS 2020). Two things are forgotten often. **Ties**: where
+# AC@1 to AC@k, as BARO and most papers since report it. Two things are forgotten often. **Ties**: where
 # several services have one score, the order of columns decides, and a method that gives everybody the same score is
 # "right" whenever the cause comes first in the table. The fair value is the *expected* one if ties are broken by lot:
 #
 # $$\text{AC@}k = \min\left(1, \max\left(0, \frac{k - \text{number above}}{\text{number equal, the cause included}}\right)\right)$$
 #
-# **Chance**: with $n$ candidates an order by lot has AC@k = $\min(1, k/n)$. A figure without it says nothing: Avg@5 of
-# 0.6 is poor with five candidates.
+# **Chance**: with $n$ candidates an order by lot has AC@k = $\min(1, k/n)$. A figure without it says nothing: with five
+# candidates chance alone has an Avg@5 of (0.2 + 0.4 + 0.6 + 0.8 + 1) / 5 = 0.6.
 #
 # ### Exercise 2 · Scores, ties and chance (15 points)
 #
@@ -269,8 +350,9 @@ print("candidates of the story:", candidates(CALLS, ["checkout", "payment"]))
 #
 # **Example.** Scores a 2, b 2, c 1: `accuracy_at(scores, "a", 1)` is 0.5, at 2 it is 1; "c" has 0, 0, 1.
 #
-# **Scored** on unseen telemetry, to a relative error of 1e-6: 5 points for each function, by the share of cases. 5 s
-# per call.
+# **Scored** on unseen telemetry, to a relative error of 1e-6: 5 points for each function, rising with the share of cases
+# that are right from one half (nothing) to all; of `accuracy_at` the share among the cases that ties decide counts
+# if it is lower. 5 s per call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "robust-score", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -403,6 +485,40 @@ plt.show()
 # The robust score is far above chance, and it has no notion of *no root cause*: in a window in which nothing is wrong
 # it names a culprit as loudly. We come back to that in section 7.
 #
+# ### The trap: ties broken by the order of columns
+#
+# Many rankings are coarse. Suppose a tool counts each service as "anomalous" or not, here by a robust score above 12,
+# and lists the anomalous ones first. Within the list `sort_values` keeps some order, and `scores.index.get_loc(cause)`
+# reads a place from it that the tool never meant. The next cell shuffles the columns 500 times and reads AC@3 that
+# way each time; the line is your `accuracy_at`, which needs no shuffling.
+
+# %%
+coarse = [((scores > 12).astype(float), root) for scores, root in ranked]
+rng = np.random.default_rng(6)
+by_order = np.zeros(500)
+for scores, root in coarse:
+    orders = rng.random((500, len(scores)))  # each row one order of the columns
+    equal = orders[:, (scores == scores[root]).to_numpy()]
+    ahead = (equal < orders[:, [scores.index.get_loc(root)]]).sum(axis=1)
+    by_order += (ahead + (scores > scores[root]).sum() < 3) / len(coarse)
+fair = np.mean([accuracy_at(scores, root, 3) for scores, root in coarse])
+figure, ax = plt.subplots(figsize=(8, 2.6))
+steps = np.arange(len(coarse) + 2) / len(coarse) - 0.5 / len(coarse)
+ax.hist(by_order, bins=steps, color=plots.GREY, rwidth=0.9)
+ax.axvline(fair, color=plots.RED, label=f"ties by lot: {fair:.2f}")
+ax.set(
+    title=f"One set of scores, 500 orders of columns: AC@3 from {by_order.min():.2f} to {by_order.max():.2f}",
+    xlabel="AC@3 as read from the order",
+    ylabel="orders",
+)
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# Nothing but the order of columns moves the figure from bad to good, and whoever compares two tools compares two
+# orders. In public data it is worse than luck: where the culprit's file comes first in the folder, every coarse method
+# shines. Report the mean over all orders, which costs one formula.
+#
 # ### A walk on the graph
 #
 # The score knows nothing of the graph. **MonitorRank** (Kim, Sumbaly, Shah, SIGMETRICS 2013) lets a random walker start at
@@ -421,33 +537,94 @@ for _ in range(200):
     visits = 0.15 * (suspicion.index == "gateway") + 0.85 * visits @ step
 walked = pd.DataFrame({"robust score": suspicion, "visits": visits}).nlargest(5, "robust score")
 print(walked.round(2).to_string())
+walk_graph = nx.from_pandas_adjacency(weights, create_using=nx.DiGraph)
+pagerank = nx.pagerank(
+    walk_graph, alpha=0.85, personalization={"gateway": 1.0}, tol=1e-10, max_iter=500
+)
+apart = np.abs(visits - pd.Series(pagerank)[suspicion.index]).max()
+print(f"largest difference to networkx: {apart:.6f}")
 
 # %% [markdown]
+# The walk is nothing new: with restarts at one node it is **personalised PageRank**, and networkx has it. MicroRank
+# ranks operations by it, too.
+#
 # By score alone payment and checkout are all but equal, 43.7 against 41.2; the walk tells them apart, 0.24 against 0.15,
 # because who stands at checkout goes on to payment, and nobody goes back up. The gateway owes its 0.21 to the walker's
 # returns: the starting point is no suspect.
 #
 # ## 3 · Confounding by load
 #
-# On any day, request rate, pool utilisation and latency rise and fall together. The load is a **confounder**: a common
-# cause of two things of which neither causes the other. A **structural causal model** (Pearl, *Causality*, 2nd
-# edition, Cambridge University Press, 2009) writes each variable as a function of its causes and noise; its arrows
-# form a directed acyclic graph. An **intervention** $do(x)$ cuts the arrows into $x$, and that is what we want to know:
-# what would happen to $y$ if we changed $x$? Observed data answer it if a set $Z$ satisfies the **backdoor criterion**:
+# Back to the chart of the database team. On any day, request rate, pool utilisation and latency rise and fall
+# together. The load is a **confounder**: a common cause of two things of which neither causes the other. The next cell
+# draws their chart for a day on which nothing was wrong, in means over half an hour as a dashboard would, and then
+# takes out of both what a straight line on the load explains.
+
+# %%
+quiet_day = shop.simulate(shop.Scenario("2026-04-15T00:00Z", minutes=1440, seed=4))
+calm_day = (
+    pd.DataFrame(
+        {
+            "load": quiet_day.service("gateway")["request_rate"],
+            "pool": 100 * quiet_day.service("orders-db")["pool_utilization"],
+            "checkout": quiet_day.service("checkout")["latency_p50_ms"],
+        }
+    )
+    .resample("30min")
+    .mean()
+)
+rest = {
+    name: calm_day[name] - np.polyval(np.polyfit(calm_day["load"], calm_day[name], 1), calm_day["load"])
+    for name in ("pool", "checkout")
+}  # fmt: skip
+raw, left = calm_day["pool"].corr(calm_day["checkout"]), rest["pool"].corr(rest["checkout"])
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
+image = axes[0].scatter(calm_day["pool"], calm_day["checkout"], c=calm_day["load"], cmap="viridis")
+axes[0].set(
+    title=f"As on the bridge: r = {raw:.2f}",
+    xlabel="pool of orders-db (%)",
+    ylabel="checkout p50 (ms)",
+)
+figure.colorbar(image, label="requests a second")
+axes[1].scatter(rest["pool"], rest["checkout"], color=plots.BLUE)
+axes[1].set(
+    title=f"Load taken out of both: r = {left:.2f}",
+    xlabel="pool beyond its load (points)",
+    ylabel="checkout beyond its load (ms)",
+)
+plt.show()
+
+# %% [markdown]
+# Left the case against the database; right what is left of it once both are compared with what is usual *at that
+# load*. The points of the left chart climb with the colour: it is the load that climbs.
+#
+# When may one adjust, and for what? A **structural causal model** (Pearl, *Causality*, 2nd edition, Cambridge
+# University Press, 2009) writes each variable as a function of its causes and noise; its arrows form a directed
+# acyclic graph. An **intervention** $do(x)$ cuts the arrows into $x$, and that is what we want to know: what would
+# happen to $y$ if we *set* $x$, by giving the database more connections, say? Observed data answer it if a set $Z$
+# satisfies the **backdoor criterion**:
 #
 # 1. no member of $Z$ is a descendant of $x$;
 # 2. $Z$ blocks every path between $x$ and $y$ that begins with an arrow into $x$.
 #
-# A path is blocked by $Z$ if it holds a chain $a \to m \to b$ or a fork $a \leftarrow m \to b$ with $m$ in $Z$, or a
-# **collider** $a \to m \leftarrow b$ such that neither $m$ nor any descendant of it is in $Z$. This is **d-separation**.
-# A practical test: keep only $x$, $y$, $Z$ and their ancestors, *marry* the parents of each common child, drop the
-# directions, remove $Z$; $x$ and $y$ are d-separated by $Z$ if nothing connects them any more (Lauritzen, Dawid,
-# Larsen, Leimer, Networks 1990). For the backdoor criterion cut the arrows out of $x$ first.
+# Then $P(y \mid do(x)) = \sum_z P(y \mid x, z)\,P(z)$: look within each level of $z$ and average. A path is blocked by
+# $Z$ if it holds
+#
+# | | drawn | blocked | in the shop |
+# |---|---|---|---|
+# | a **chain** | $a \to m \to b$ | if $m$ is in $Z$ | a slow store makes checkout slow, which makes the gateway slow |
+# | a **fork** | $a \leftarrow m \to b$ | if $m$ is in $Z$ | load raises both the pool and the latency |
+# | a **collider** | $a \to m \leftarrow b$ | *unless* $m$ or a descendant of it is in $Z$ | both a full pool and a slow checkout lead to tickets |
+#
+# This is **d-separation**. A practical test: keep only $x$, $y$, $Z$ and their ancestors, *marry* the parents of each
+# common child, drop the directions, remove $Z$; $x$ and $y$ are d-separated by $Z$ if nothing connects them any more
+# (Lauritzen, Dawid, Larsen, Leimer, *Independence properties of directed Markov fields*, Networks 1990). For the
+# backdoor criterion cut the arrows out of $x$ first, so that only backdoor paths are left. networkx has
+# the test as `nx.is_d_separator`.
 #
 # In a linear model the effect of $x$ on $y$ is then the coefficient of $x$ in the regression of $y$ on $x$ and $Z$. More
 # is not better: adjusting for a **mediator** on the way from $x$ to $y$ removes part of the effect, and adjusting for a
-# collider makes an association out of nothing. The next cell builds a model in which the pool of orders-db does
-# *nothing* to the latency of checkout, and looks at three regressions.
+# collider makes an association out of nothing. To see who is right one must know the truth, so the next cell builds a
+# model in which the pool of orders-db does *nothing* to the latency of checkout, and looks at three regressions.
 
 # %%
 rng = np.random.default_rng(3)
@@ -455,6 +632,9 @@ load = rng.normal(0, 1, 4000)
 pool = 0.9 * load + rng.normal(0, 0.4, 4000)
 checkout = 0.8 * load + rng.normal(0, 0.4, 4000)
 tickets = pool + checkout + rng.normal(0, 0.4, 4000)  # a collider: both lead to tickets
+model = nx.DiGraph(
+    [("load", "pool"), ("load", "checkout"), ("pool", "tickets"), ("checkout", "tickets")]
+)
 
 
 def slope(y: np.ndarray, *columns: np.ndarray) -> float:
@@ -462,28 +642,37 @@ def slope(y: np.ndarray, *columns: np.ndarray) -> float:
     return float(np.linalg.lstsq(np.column_stack([*columns, np.ones(len(y))]), y, rcond=None)[0][0])
 
 
-three = {
-    "nothing adjusted": slope(checkout, pool),
-    "load adjusted": slope(checkout, pool, load),
-    "load and tickets adjusted": slope(checkout, pool, load, tickets),
+tried = {
+    "nothing": (slope(checkout, pool), set()),
+    "load": (slope(checkout, pool, load), {"load"}),
+    "load and tickets": (slope(checkout, pool, load, tickets), {"load", "tickets"}),
 }
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-points = axes[0].scatter(pool[:800], checkout[:800], c=load[:800], s=8, cmap="viridis")
-axes[0].set(
-    title="Together, because of load",
-    xlabel="pool (standardised)",
-    ylabel="checkout latency (standardised)",
+rows = [
+    (name, value, nx.is_d_separator(model, {"pool"}, {"checkout"}, chosen))
+    for name, (value, chosen) in tried.items()
+]
+print(
+    pd.DataFrame(rows, columns=["adjusted for", "effect", "d-separated"])
+    .round(2)
+    .to_string(index=False)
 )
-figure.colorbar(points, label="load")
-axes[1].barh(list(three), list(three.values()), color=[plots.RED, plots.GREEN, plots.RED])
-axes[1].axvline(0, color="black", lw=1)
-axes[1].set(title="The true effect is 0", xlabel="estimated effect of the pool")
+figure, ax = plt.subplots(figsize=(7, 2.2))
+ax.barh(
+    list(tried), [value for value, _ in tried.values()], color=[plots.RED, plots.GREEN, plots.RED]
+)
+ax.axvline(0, color="black", lw=1)
+ax.set(
+    title="The true effect is 0: only one of the three finds it",
+    xlabel="estimated effect of the pool (standardised)",
+    ylabel="adjusted for",
+)
+ax.invert_yaxis()
 plt.show()
-print({name: round(value, 2) for name, value in three.items()})
 
 # %% [markdown]
 # Unadjusted, the pool looks guilty; adjusted for load it is not; adjusted for the number of tickets as well, it is
-# guilty with the opposite sign. Which of the three is right can't be read from the data, only from the graph.
+# guilty with the opposite sign. All three regressions fit, have thousands of rows and tiny standard errors. Which of them is
+# right can't be read from the data, only from the graph: the one whose set separates the two.
 #
 # ### Exercise 3 · Adjust by the backdoor (15 points)
 #
@@ -626,32 +815,54 @@ assert np.isnan(causal_effect(_check_frame[["pool", "y"]], _check_short, "pool",
 print("exercise 3: the visible check passes")
 
 # %% [markdown]
-# Cross-check it with a library. DoWhy (Sharma, Kiciman, arXiv:2011.04216, 2020) names the set and estimates in one
-# go; its backdoor estimator for linear models is an ordinary regression, so statsmodels gives the same number, and an
-# interval, and is installed already.
+# ### Cross-check it with the tools of the trade
+#
+# **DoWhy** (Sharma, Kiciman, *DoWhy: an end-to-end library for causal inference*, arXiv:2011.04216, 2020) makes four
+# steps explicit: *model* (the graph), *identify* (which set), *estimate* (which number), *refute* (does the number survive tests
+# that a true effect would survive?). On Python 3.11 and 3.12, DoWhy 0.14 asks for SciPy 1.15 or older, and this course uses a
+# newer one, so it needs an environment of its own: `python -m venv dowhy && dowhy/bin/pip install dowhy==0.14 pandas`. There, with `checked` from the next cell,
+#
+#     from dowhy import CausalModel
+#     question = CausalModel(checked, treatment="pool", outcome="checkout", graph=nx.DiGraph(arrows))
+#     identified = question.identify_effect(proceed_when_unidentifiable=True)
+#     print(identified.get_backdoor_variables())
+#     estimate = question.estimate_effect(identified, method_name="backdoor.linear_regression")
+#     print(estimate.value)
+#     print(question.refute_estimate(identified, estimate, method_name="placebo_treatment_refuter",
+#                                    placebo_type="permute", num_simulations=50, random_seed=1))
+#
+# prints `['load']`, -0.010848381869599593, and for a treatment drawn by lot an effect of -0.00007. The next cell compares your
+# functions with that, and with an ordinary regression in statsmodels, which gives an interval as well.
 
 # %%
 import statsmodels.api as sm
 
 checked = pd.DataFrame({"load": load, "pool": pool, "checkout": checkout})
-graph = [("load", "pool"), ("load", "checkout"), ("pool", "checkout")]
-mine = causal_effect(checked, graph, "pool", "checkout")
+arrows = [("load", "pool"), ("load", "checkout"), ("pool", "checkout")]
+mine = causal_effect(checked, arrows, "pool", "checkout")
 fitted = sm.OLS(checked["checkout"], sm.add_constant(checked[["pool", "load"]])).fit()
 low, high = fitted.conf_int().loc["pool"]
-print(
-    f"yours {mine:.4f}, statsmodels {fitted.params['pool']:.4f}, 95 % interval {low:.3f} to {high:.3f}"
-)
+print("adjust for", adjustment_set(arrows, "pool", "checkout", list(checked)))
+print(f"yours {mine:.6f}, DoWhy -0.010848, statsmodels {fitted.params['pool']:.6f}, "
+      f"95 % interval {low:.3f} to {high:.3f}")  # fmt: skip
+
+# %% [markdown]
+# The interval holds 0: no reason to give the database more connections. It is an interval *given the graph*. If a
+# confounder is missing from the drawing, the interval is as narrow and wrong. Hence the fourth step, and the habit of
+# showing the graph to those who run the services.
 
 # %% [markdown]
 # ### Where no graph is known: the PC algorithm and its limits
 #
 # If nobody drew the graph, can the data? The **PC algorithm** (Spirtes, Glymour, Scheines, *Causation, prediction, and
-# search*, MIT Press, 2000) begins with all pairs connected, and removes an edge as soon as *some* set of neighbours
-# makes the two independent; for linear data by the partial correlation. Colliders then give some edges a direction.
-# The next cell runs its first part on six signals of the shop's checkout over a quiet day.
+# search*, 2nd edition, MIT Press, 2000) begins with all pairs connected, and removes an edge as soon as *some* set of
+# neighbours makes the two independent; for linear data by the partial correlation. What is left is the **skeleton**.
+# Then directions: if $a$ and $b$ are not joined, both are joined to $m$, and $m$ was *not* in the set that separated
+# them, $m$ must be a collider, $a \to m \leftarrow b$. Chains and forks leave the same independences, so many edges keep no
+# direction: the answer is a class of graphs. The next cell runs the first part on six signals of the shop's checkout
+# over the quiet day, with the first hour and with all of it.
 
 # %%
-quiet_day = shop.simulate(shop.Scenario("2026-04-15T00:00Z", minutes=1440, seed=4))
 signals = pd.DataFrame(
     {
         "gateway load": quiet_day.service("gateway")["request_rate"],
@@ -695,21 +906,117 @@ for minutes in (60, 1440):
 
 # %% [markdown]
 # What is left depends on how much data there is: a test that finds nothing removes the edge, so little data give few
-# edges. PC assumes that no confounder is missing, that independence is tested rightly (linear, Gaussian, no
-# autocorrelation: none of it holds for telemetry), and it returns a class of graphs, not one. Use the call graph
-# where you have it. Discovery is for the parts that no trace shows, and its edges are questions for an engineer.
+# edges. Two things that the shop's code does are missing or odd: the load of the gateway is joined to the pool
+# directly, past orders-db, because no signal of the store's own load was given (a **hidden variable**), and
+# nothing says which end is the cause.
+#
+# PC also assumes that independence is tested rightly. Fisher's test counts rows as independent, and rows of telemetry
+# are not: the next minute resembles this one. The next cell draws pairs of series that have *nothing* to do with each
+# other and asks the test at its 1 % level how often it finds a relation.
+
+# %%
+rng = np.random.default_rng(9)
+memory = [0.0, 0.5, 0.8, 0.9, 0.95, 0.98]
+wrong_edges = []
+for phi in memory:
+    pairs = rng.normal(size=(2, 400, 1440))
+    for minute in range(1, 1440):
+        pairs[..., minute] += phi * pairs[..., minute - 1]
+    pairs -= pairs.mean(axis=-1, keepdims=True)
+    pairs /= pairs.std(axis=-1, keepdims=True)
+    r = (pairs[0] * pairs[1]).mean(axis=-1)
+    wrong_edges.append(np.mean(np.abs(np.arctanh(r)) * np.sqrt(1440 - 3) > 2.58))
+figure, ax = plt.subplots(figsize=(7, 2.6))
+ax.plot(memory, [100 * share for share in wrong_edges], "o-", color=plots.RED)
+ax.axhline(1, color=plots.GREY, ls="--", label="what the test promises")
+ax.set(
+    title="The longer the memory, the more edges between strangers",
+    xlabel="correlation of one minute with the next",
+    ylabel="false edges (%)",
+)
+ax.legend()
+plt.show()
+print({phi: f"{share:.1%}" for phi, share in zip(memory, wrong_edges, strict=True)})
+
+# %% [markdown]
+# A latency that drifts for half an hour has a correlation of 0.95 and more from minute to minute, and then more than half
+# of all pairs of strangers are "related". Remedies: difference the series, take rows that lie far apart, or use a test for time series
+# (PCMCI: Runge et al., *Detecting and quantifying causal associations in large nonlinear time series datasets*, Science
+# Advances 2019). Use the call graph where you have it. Discovery is for the parts that no trace shows, and its
+# edges are questions for an engineer. The library for it is **causal-learn** (Zheng et al., *Causal-learn: causal
+# discovery in Python*, JMLR 2024; DoWhy brings it along). Its `pc(signals.to_numpy(), alpha=0.00988, indep_test="fisherz")`
+# finds the same three and six edges here, and two directions that hold up: both loads and the latency of orders-db
+# point *into* its pool. That is Little's law of month 1: connections in use = rate × time that each is held.
 #
 # ### What would have happened: counterfactual attribution
 #
 # An intervention asks about the future, a **counterfactual** about the past: *would this incident have happened if
 # payment had been well?* With a structural causal model one keeps the noise that was, puts one mechanism back to
-# normal, and computes the outcome anew; DoWhy's `gcm` does this for a fitted model and divides the anomaly among the
-# nodes by Shapley values (Budhathoki, Minorics, Blöbaum, Janzing, *Causal structure-based root cause analysis of
-# outliers*, ICML 2022). Our simulator *is* the model, with its noise in the seed, so we may ask it directly.
+# normal, and computes the outcome anew. To divide an anomaly among several nodes, do so in every order in which they
+# could be put back and average what each changes: its **Shapley value** (Budhathoki, Minorics, Blöbaum, Janzing, *Causal
+# structure-based root cause analysis of outliers*, ICML 2022). In a linear model no order matters, and node $i$'s
+# share is simply its **noise times its total effect** on the outcome:
+#
+# $$\text{share}_i = \Big(x_i - \beta_{i0} - \sum_{j \to i} \beta_{ij}\,x_j\Big) \cdot \text{effect}(i \to y)$$
+#
+# Noise is what the causes of a node do not explain: the "misbehaved by itself" that the next section looks for in
+# traces. The next cell fits the three latencies that checkout's median rests on, on the quiet day, and divides the incident.
+
+# %%
+names = ["payment-provider", "payment", "orders-db", "checkout"]
+causes = {"payment-provider": [], "payment": ["payment-provider"], "orders-db": [], "checkout": ["payment", "orders-db"]}  # fmt: skip
+medians = pd.DataFrame({name: quiet_day.service(name)["latency_p50_ms"] for name in names})
+ill = pd.DataFrame({name: recording.service(name)["latency_p50_ms"] for name in names})
+ill = ill[ill.index >= "2026-04-14T14:27Z"]
+total_effect = {"checkout": 1.0}
+shares = {}
+for name in reversed(names):  # effects before causes
+    above = causes[name]
+    design = np.column_stack([medians[above], np.ones(len(medians))])
+    weights_of = np.linalg.lstsq(design, medians[name].to_numpy(), rcond=None)[0]
+    for cause, weight in zip(above, weights_of, strict=False):
+        total_effect[cause] = total_effect.get(cause, 0.0) + weight * total_effect[name]
+    noise = ill[name] - np.column_stack([ill[above], np.ones(len(ill))]) @ weights_of
+    shares[name] = float(noise.mean() * total_effect[name])
+rise = ill["checkout"].mean() - medians["checkout"].mean()
+figure, ax = plt.subplots(figsize=(7, 2.3))
+ax.barh(list(shares), list(shares.values()), color=plots.BLUE)
+ax.axvline(0, color="black", lw=1)
+ax.set(
+    title=f"Of {rise:.0f} ms more at checkout, payment by itself owes {shares['payment']:.0f}",
+    xlabel="share of the rise of checkout's median (ms)",
+)
+plt.show()
+print(
+    {name: round(value, 1) for name, value in shares.items()}, "sum", round(sum(shares.values()), 1)
+)
+
+# %% [markdown]
+# The shares add up to the rise. Payment owes 870 of 939 ms; the provider, quicker than usual, owes less than nothing;
+# the 83 ms at checkout are an error of the model: its slope was learned where payment's median varies by a few
+# milliseconds, and is used almost a second beyond. DoWhy's `gcm` does the
+# same for models of any form and gives the shares in units of surprise (the negative logarithm of how rare so high a value is). With `arrows` as in
+# `causes` and linear mechanisms,
+#
+#     from dowhy import gcm
+#     model = gcm.InvertibleStructuralCausalModel(nx.DiGraph(arrows))
+#     # EmpiricalDistribution for the roots, AdditiveNoiseModel(create_linear_regressor()) for the others
+#     gcm.fit(model, medians)
+#     gcm.attribute_anomalies(model, "checkout", ill)
+#
+# gives payment 6.7, checkout 1.7, orders-db 0.2 and the provider -0.2 (DoWhy 0.14, mean over the 33 minutes): the
+# same order. Report intervals with such numbers: fit again on resampled quiet days.
+#
+# Is the model right? Ours has a judge that no company has. The simulator *is* the causal model, with its noise in
+# the seed, so we may ask it directly what would have been.
 
 # %%
 without = shop.simulate(
     shop.Scenario(afternoon.start, 120, 12, deploys=afternoon.deploys, flags=afternoon.flags)
+)
+spared = (recording.service("checkout") - without.service("checkout"))["latency_p50_ms"]
+print(
+    f"median of checkout: {spared[ill.index].mean():.0f} ms are due to payment, the model says {shares['payment']:.0f}"
 )
 happened = recording.service("checkout")["latency_p99_ms"]
 counterfactual = without.service("checkout")["latency_p99_ms"]
@@ -812,9 +1119,10 @@ plt.show()
 # Services that you leave out come last. `own_parts` may be used.
 #
 # **Scored.** `localise_spans` on 24 unseen incidents of six kinds (bad releases and settings, slow queries, delay and
-# loss on the network, an outage of the third party; severities from 0.65): points rise with Avg@5, ties by lot over
-# the 19 services, from 0.66 to 0.75. Counting all traces from `since` on that fail or are slow, and visited services
-# as covered, reaches 0.51 to 0.59, the rise of whole durations up to 0.68. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
+# loss on the network, an outage of the third party; severities from 0.65): points rise with how far Avg@5, ties by lot
+# over the 19 services, lies above the better of two simple rankings on the same incidents: the rise of each service's mean
+# duration, and its number of failed spans from `since` on. These reach about 0.6; you need 0.03 more for the first point
+# and 0.08 more for all. Visited services as covered stay below 0.4. Then `ochiai` on random tables, exactly to 1e-9: a third of the points, in so
 # far as the incidents earn theirs. 5 s per call.
 
 
@@ -897,7 +1205,25 @@ assert isinstance(_check_scores, pd.Series) and _check_scores.idxmax() == "payme
 print("exercise 4: the visible check passes")
 
 # %%
-print(localise_spans(story_spans, story.start).nlargest(5).round(2).to_string())
+begins = story_spans.groupby("trace_id")["start"].transform("min")
+entry = story_spans[story_spans["parent_span_id"] == ""].set_index("trace_id")
+usual = entry.loc[entry["start"] < story.start, "duration_ms"].quantile(0.95)
+visited = (
+    story_spans[begins >= story.start].groupby(["trace_id", "service"]).size().unstack(fill_value=0)
+    > 0
+)
+bad_trace = ((entry["status"] == "ERROR") | (entry["duration_ms"] > usual)).reindex(visited.index)
+both = pd.DataFrame(
+    {"visited": ochiai(visited, bad_trace), "yours": localise_spans(story_spans, story.start)}
+)
+for column in both:
+    print(both[column].nlargest(5).round(2).to_string(), "\n")
+
+# %% [markdown]
+# The first list is the formula taken literally, "a service is covered if the request visited it". Five services share
+# one score, because whoever places an order visits all five. No threshold mends that: the spectrum of a caller that
+# always calls the culprit *is* the culprit's. What the second list adds is not a better formula but a better question
+# to each span.
 
 # %% [markdown]
 # ## 5 · Which slice of the business?
@@ -930,6 +1256,47 @@ figure.suptitle("Every dimension shows a drop; only v3 with wallet is broken (-6
 plt.show()
 
 # %% [markdown]
+# ### The trap: the largest loss
+#
+# The next cell ranks all slices of one to three dimensions by the money that they lost, and draws the leaves.
+
+# %%
+slices = []
+for size in (1, 2, 3):
+    for names_of in combinations(dimensions, size):
+        sums = leaves.groupby(list(names_of))[["expected", "actual"]].sum()
+        for key, row in sums.iterrows():
+            label = " · ".join(key) if isinstance(key, tuple) else key
+            lost = row["expected"] - row["actual"]
+            slices.append((label, size, lost, lost / row["expected"]))
+slices = pd.DataFrame(slices, columns=["slice", "dimensions", "lost", "share"])
+print(slices.nlargest(6, "lost").round(2).to_string(index=False))
+print("deepest:", *slices.nlargest(3, "share")["slice"], sep="  ")
+figure, ax = plt.subplots(figsize=(6, 3.6))
+for flag, color, label in ((False, plots.BLUE, "well"), (True, plots.RED, "v3 with wallet")):
+    ax.loglog(
+        *leaves.loc[broken == flag, ["expected", "actual"]].to_numpy().T,
+        "o",
+        color=color,
+        label=label,
+    )
+ends = np.array([leaves["expected"].min(), leaves["expected"].max()])
+ax.loglog(ends, ends, color=plots.GREY, lw=1)
+ax.loglog(ends, 0.4 * ends, color=plots.GREY, lw=1, ls="--")
+ax.set(
+    title="Broken leaves fall by one share, whatever they earn",
+    xlabel="expected (log)",
+    ylabel="actual (log)",
+)
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# The cause is not first by money: v3 contains it, and the noise of its other leaves adds a little. It is not first by
+# share either: two single leaves within it, by their noise, fell a little deeper. One table is too coarse, the other too fine. The chart
+# shows what singles the cause out: its leaves, large and small, lie on one line, and all others on another.
+
+# %% [markdown]
 # ### Exercise 5 · Localise a drop in revenue (15 points)
 #
 # **Write** `localise_drop(table, dimensions)`: `table` has one row a leaf, the columns named in `dimensions` (str; two
@@ -943,9 +1310,9 @@ plt.show()
 #
 # **Example.** The table above: `{"version": "v3", "method": "wallet"}`.
 #
-# **Scored** on 40 unseen tables by the share of causes found exactly, from 0.5 to 0.95, times the share of tables
-# with nothing wrong that give `{}`. The slice with the largest loss of a single dimension reaches about a
-# third. 5 s per call.
+# **Scored** on 40 unseen tables by the share of causes found exactly, from 0.7 (nothing) to 0.95 (all), times the share
+# of tables with nothing wrong that give `{}`. The single dimension with the largest loss finds one half to two thirds, because
+# about as many causes have one dimension. 5 s per call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "revenue", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1013,6 +1380,52 @@ print("exercise 5: the visible check passes")
 #    onset itself is known to a minute or two, which needs some slack;
 # 2. **a way to the symptom**: the changed service is among the candidates of exercise 1;
 # 3. **a cause, not an effect**: the autoscaler's entries are reactions to load.
+#
+# How frequent is frequent? The next cell counts, at 400 moments of working hours drawn by lot over four weeks, how
+# often a deploy of the shop lies in the window before, anywhere and at the services that can harm checkout.
+
+# %%
+from course.shop.simulator import prepare
+
+weeks = shop.Scenario("2026-04-06T00:00Z", minutes=28 * 1440, seed=4)
+deploys = pd.DataFrame(
+    [(deploy.service, deploy.start) for deploy in prepare(weeks)[1]], columns=["service", "minute"]
+)
+deploys["time"] = weeks.start + pd.to_timedelta(deploys["minute"], unit="min")
+rng = np.random.default_rng(12)
+office = pd.date_range("2026-04-06", "2026-05-03", freq="1min", tz="UTC")
+office = office[(office.hour >= 9) & (office.hour < 18) & (office.day_of_week < 5)]
+moments = office[rng.integers(0, len(office), 400)]
+suspects = candidates(CALLS, ["checkout"])
+reaching = deploys[deploys["service"].isin(suspects)]
+widths = [5, 15, 30, 60, 120, 240, 480]
+blamed = {
+    label: [
+        np.mean([((moment - times) / pd.Timedelta("1min")).between(0, width).any() for moment in moments])
+        for width in widths
+    ]
+    for label, times in (("any service", deploys["time"]), ("can harm checkout", reaching["time"]))
+}  # fmt: skip
+figure, ax = plt.subplots(figsize=(7, 2.8))
+for label, found in blamed.items():
+    ax.plot(widths, [100 * share for share in found], "o-", label=label)
+ax.set(
+    title="At no incident at all, a deploy lies in the window",
+    xlabel="window before the moment (min)",
+    ylabel="moments (%)",
+    xscale="log",
+)
+ax.set_xticks(widths, [str(width) for width in widths])
+ax.minorticks_off()
+ax.legend(title="deploy at")
+plt.show()
+print(f"{len(deploys)} deploys in four weeks")
+print({label: [f"{share:.0%}" for share in found] for label, found in blamed.items()})
+
+# %% [markdown]
+# The shop deploys about once a working day, and still an hour before a moment drawn by lot holds a deploy in 14 % of the cases,
+# a working day of eight hours in half of them. The second condition, a way to the symptom, halves that. A company with
+# 50 deploys in nine hours has five or six of them in *every* hour: there "what changed last?" names somebody at any time.
 #
 # The next cell lists the changes of the story.
 
@@ -1141,7 +1554,37 @@ print(f"incidents with a higher score than half of these: {np.mean([s.max() > li
 
 # %% [markdown]
 # Every window has its accused, and two of these ten scores are in the hundreds, like those of the worst incidents. A
-# threshold that is silent on nine of ten such windows keeps 8 % of the incidents. What helps is what this month taught:
+# threshold that is silent on nine of ten such windows keeps 8 % of the incidents.
+#
+# Look at what a surge does, the commonest reason for a false accusation. The next cell sends a marketing mail into a quiet
+# afternoon and compares three services before and after: as measured, and per request.
+
+# %%
+sale = shop.Scenario(
+    pd.Timestamp("2026-04-16T13:00Z"), minutes=120, seed=3, surges=(shop.Surge("marketing_mail", 60, 60, 1.0),)
+)  # fmt: skip
+rush = shop.simulate(sale)
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharex=True)
+for name in ("storefront", "catalog-db", "pricing"):
+    table = rush.service(name)
+    per_request = table["cpu_utilization"] / table["request_rate"]
+    axes[0].plot(
+        table.index,
+        table["cpu_utilization"] / table["cpu_utilization"].iloc[:60].median(),
+        label=name,
+    )
+    axes[1].plot(table.index, per_request / per_request.iloc[:60].median())
+for ax, title in zip(axes, ("CPU: all are accused", "CPU per request: nobody is"), strict=True):
+    ax.axvline(rush.metrics.index[60], color="black", ls="--", lw=1)
+    ax.set(title=title, xlabel="time (UTC)", ylim=(0, None))
+    plots.concise_dates(ax)
+axes[0].set_ylabel("against the quiet time")
+axes[0].legend()
+plt.show()
+
+# %% [markdown]
+# Everybody's CPU rises by half within minutes, and every threshold on it fires; per request nothing has happened. Queue
+# and pool behave the same way. (Where an autoscaler adds replicas, utilisation per request *falls*, and that is no fault either.) What helps is what this month taught:
 #
 # - **take load out** (section 3): compare utilisation and queue *per request*, and a service's rate with what its
 #   callers send; a surge then explains itself;
@@ -1166,16 +1609,12 @@ print(f"incidents with a higher score than half of these: {np.mean([s.max() > li
 # service, each next one is a caller that waits for the one before, and the last is a service for which nobody waits.
 # `[]` for an empty ranking.
 #
-# **Scored** on 39 incidents, three of each kind of fault, severities from 0.65, and 18 windows with nothing wrong:
-#
-# - 14 points by Avg@5 over the 19 services, an empty ranking counting 0, from 0.60 to 0.72;
-# - 4 points by the share of incidents whose cause stands first *and* whose path is true, from 0.48
-#   to 0.62;
-# - 2 points by Avg@5 as above, for silence.
-#
-# All are multiplied by silence: the share of windows with nothing wrong that give `[]`, from 0.38 (nothing) to 0.55
-# (all). The robust score of exercise 2 with a threshold of 12 has an Avg@5 of about 0.60 and is silent in half
-# of the calm windows: it earns next to nothing. 4 s per call.
+# **Scored** on 39 incidents, three of each kind of fault, severities from 0.65, and 24 windows with nothing wrong:
+# all 20 points rise with Avg@5 over the 19 services, an empty ranking counting 0, from 0.66 (nothing) to 0.75 (all).
+# They are multiplied by **silence**, the share of windows with nothing wrong that give `[]`, from 0.25 (nothing) to
+# 0.45 (all), and by **evidence**, the share of incidents whose cause stands first *and* whose path is true, from 0.60
+# (nothing) to 0.69 (all). The robust score of exercise 2 with a threshold of 12 is silent in about 0.6 of the calm windows,
+# has an Avg@5 of 0.59 to 0.75 and evidence of 0.46 to 0.56: it earns nothing. 4 s per call.
 
 
 # %% nbgrader={"grade": false, "grade_id": "milestone", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1251,7 +1690,7 @@ def diagnose(
     return ranking, _rca_path(waits_for, ranking[0])
 
 
-_RCA_THRESHOLD = 5.3
+_RCA_THRESHOLD = 4.8
 # What is never worth a word: logarithms for loads and latencies, the metric's own unit for the rest.
 _RCA_SMALLEST = {
     "request_rate": 0.08, "error_ratio": 0.002, "latency_p50_ms": 0.04, "latency_p99_ms": 0.08,
@@ -1404,126 +1843,246 @@ plt.show()
 # ### PetShop
 #
 # **PetShop** (Hardt, Orchard, Blöbaum, Kirschbaum, Kasiviswanathan, *The PetShop dataset: finding causes of performance
-# issues across microservices*, CLeaR 2024) is a small shop on AWS with 52 injected issues, five or six rows of five
-# minutes each, and about two days without an issue. We take the 26 at low traffic. The next cell ranks the nodes below the symptom by **your** `robust_scores` of
-# the metric that rang, alone, and with echoes discounted by **your** `candidates`: a node counts a tenth if a node that it
-# waits for scores above 3. The quiet time was recorded months later, so the cell moves it before the issue.
-# Without the data it prints how to get them.
+# issues across microservices*, CLeaR 2024) is a small shop on AWS with injected issues, five or six rows of five
+# minutes each, and about two days without an issue. The next cells take all 52 issues at low and high traffic (a
+# third scenario, temporal traffic, has quiet metrics too large for this course's selection). Candidates are the nodes below the symptom in
+# the call graph; 8 to 20 % of the cells are missing. Three things to know about the data, all found by looking:
+#
+# - the quiet time was recorded four to five months after the issues, so parts of the shop differ for no reason; the
+#   cell moves it before the issue, for your function;
+# - nodes whose name ends in `_remote` are a *caller's view* of something, not a place where a fault can sit. All
+#   rankings below leave them out, chance included;
+# - the 52 issues have five causes. "Commonest cause" looks at no data at all, only at how often a node caused *other*
+#   issues of the scenario.
+#
+# **Your** `robust_scores` of the metric that rang come first. Then echoes are discounted in two ways: "deepest in
+# trouble" prefers nodes with a score above 3 below which, by **your** `candidates`, nobody is above 3. "Own
+# share" asks as in section 4 what a node does *by itself*: its score times the share of its rise (or fall, for availability) that
+# is not found at the worst of its callees. **Your** `accuracy_at` counts all. Without the data the cell prints how to get them.
 
 # %%
 from course.telemetry.public import PublicDataMissing
 
 
 def averages_of(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The averages of one metric of PetShop: columns (node, metric)."""
-    return table.loc[:, pd.IndexSlice[:, metric, "Average"]].droplevel(2, axis=1)
+    """The averages of one metric of PetShop, a column a node."""
+    chosen = [column for column in table.columns if column[1:] == (metric, "Average")]
+    return table[chosen].set_axis([node for node, *_ in chosen], axis=1)
 
 
-def petshop_scores(quiet: pd.DataFrame, issue) -> pd.Series:
-    """Your robust score of the symptom's metric at each node."""
+def is_view(node: str) -> bool:
+    """Whether a node is a caller's view of another."""
+    return node.endswith("_remote")
+
+
+def called_by(calls: dict[str, tuple[str, ...]], node: str) -> list[str]:
+    """Whom a node calls, views looked through."""
+    found, queue, known = [], list(calls.get(node, ())), {node}
+    while queue:
+        callee = queue.pop()
+        if callee not in known:
+            known.add(callee)
+            if is_view(callee):
+                queue += calls.get(callee, ())
+            else:
+                found.append(callee)
+    return found
+
+
+def petshop_rankings(petshop, issue, quiet: pd.DataFrame, reach: dict[str, list[str]]):
+    """Scores of the candidates by ranking; the cause of the issue is not looked at."""
     issued = averages_of(issue.metrics, issue.metric)
-    earlier = pd.to_timedelta(np.arange(len(quiet), 0, -1) * 5, unit="min")
-    table = pd.concat([quiet.set_axis(issued.index[0] - earlier), issued])
-    return robust_scores(table, issued.index[0])
+    earlier = issued.index[0] - pd.to_timedelta(np.arange(len(quiet), 0, -1) * 5, unit="min")
+    table = pd.concat([quiet.set_axis(earlier), issued])
+    table.columns = pd.MultiIndex.from_product([table.columns, [issue.metric]])
+    scores = robust_scores(table, issued.index[0])
+    sign = -1 if issue.metric == "availability" else 1
+    extra = (sign * (issued - quiet.median())).mean().clip(lower=0).fillna(0.0)
+    nodes = [node for node in reach[issue.symptom] if node != issue.symptom and not is_view(node)]
+    scores = scores.reindex(nodes).fillna(0.0).where(extra.reindex(nodes).fillna(0.0) > 0, 0.0)
+    loud = set(scores[scores > 3].index)
+    last = pd.Series(
+        {node: node in loud and not loud & set(reach[node]) - {node} for node in nodes}
+    )
+    share = pd.Series(1.0, nodes)
+    for node in scores[scores > 0].index:
+        worst_callee = max(
+            (extra.get(callee, 0.0) for callee in called_by(petshop.calls, node)), default=0.0
+        )
+        share[node] = max(0.0, 1 - worst_callee / extra[node])
+    return {
+        "robust score": scores,
+        "deepest in trouble": scores + 1e6 * last,
+        "own share": scores * share,
+    }
 
 
 # %%
 try:
     from course.field import petshop as petshop_study
 
-    petshop = petshop_study.load("low", progress=False)
+    petshops = [petshop_study.load(traffic, progress=False) for traffic in petshop_study.TRAFFIC]
 except (PublicDataMissing, ImportError) as error:
-    petshop = None
+    petshops = []
     print(error)
-if petshop is not None:
+petshop_rows = []
+for petshop in petshops:
     petshop_calls = pd.DataFrame(
         [(caller, callee, True) for caller, callees in petshop.calls.items() for callee in callees],
         columns=["caller", "callee", "waits"],
     )
+    reach_of = {node: candidates(petshop_calls, [node]) for node in petshop.calls}
     quiet_averages = {
-        metric: averages_of(petshop.quiet.sort_index(axis=1), metric)
-        for metric in ("latency", "availability")
+        metric: averages_of(petshop.quiet, metric) for metric in ("latency", "availability")
     }
-    causes = Counter(issue.cause for issue in petshop.issues)
-    petshop_rows = []
+    causes_of = Counter(issue.cause for issue in petshop.issues)
     for issue in petshop.issues:
-        nodes = candidates(petshop_calls, [issue.symptom])[1:]
-        scores = petshop_scores(quiet_averages[issue.metric], issue).reindex(nodes)
-        loud = set(scores[scores > 3].index)
-        echo = [bool(loud & set(petshop.downstream(node)[1:])) for node in nodes]
-        frequent = pd.Series({node: causes[node] - (node == issue.cause) for node in nodes})
-        for name, ranking in {
-            "robust": scores,
-            "robust, no echoes": scores * np.where(echo, 0.1, 1.0),
-            "commonest cause": frequent,
-            "chance": scores * 0,
-        }.items():
-            found = [accuracy_at(ranking.fillna(0.0), issue.cause, k) for k in (1, 3)]
-            petshop_rows.append((issue.metric, name, *found))
-    result = pd.DataFrame(petshop_rows, columns=["metric", "ranking", "AC@1", "AC@3"])
-    result = result.groupby(["metric", "ranking"])[["AC@1", "AC@3"]].mean()
-    known = petshop_study.published_table().loc["low"]
-    for metric in known.index:
-        result.loc[(metric, "traversal, published"), :] = known.loc[metric].to_numpy()
-    result = result.sort_index()
-    print(result.round(2).to_string())
-    ax = result["AC@1"].unstack("ranking").plot.bar(figsize=(8, 3.2), rot=0, width=0.8)
-    ax.set(
-        title="A table of past causes against a look at the data",
-        ylabel="AC@1",
-        xlabel="",
-        ylim=(0, 1),
+        rankings = petshop_rankings(petshop, issue, quiet_averages[issue.metric], reach_of)
+        nodes = rankings["own share"].index
+        others = {node: causes_of[node] - (node == issue.cause) for node in nodes}
+        rankings |= {"commonest cause": pd.Series(others), "chance": pd.Series(0.0, nodes)}
+        for name, scores in rankings.items():
+            found = [accuracy_at(scores, issue.cause, k) for k in (1, 3)]
+            petshop_rows.append((petshop.traffic, issue.metric, name, *found))
+if petshops:
+    result = pd.DataFrame(petshop_rows, columns=["traffic", "metric", "ranking", "AC@1", "AC@3"])
+    keys = ["traffic", "metric", "ranking"]
+    table = result.groupby(keys)[["AC@1", "AC@3"]].mean()
+    known = petshop_study.published_table()
+    sizes = result[result["ranking"] == "chance"].groupby(["traffic", "metric"]).size()
+    for key, row in known.iterrows():
+        table.loc[(*key, "traversal, published"), :] = row.to_numpy()
+    overall = (
+        table.mul(table.index.droplevel("ranking").map(sizes), axis=0).groupby("ranking").sum()
+        / sizes.sum()
     )
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    order = [
+        "chance",
+        "commonest cause",
+        "robust score",
+        "deepest in trouble",
+        "own share",
+        "traversal, published",
+    ]
+    wide = table.unstack(["traffic", "metric"]).loc[order]
+    wide[("AC@1", "all", "")], wide[("AC@3", "all", "")] = overall["AC@1"], overall["AC@3"]
+    for column in ("AC@1", "AC@3"):
+        print(column)
+        print(wide[column].round(2).to_string(), "\n")
+    figure, ax = plt.subplots(figsize=(8, 3.4))
+    places = np.arange(len(order))
+    for shift, column, color in ((-0.2, "AC@1", plots.BLUE), (0.2, "AC@3", plots.ORANGE)):
+        ax.barh(places + shift, overall.loc[order, column], height=0.38, color=color, label=column)
+    ax.set_yticks(places, order)
+    ax.set(
+        title=f"PetShop, {sizes.sum()} issues: discounting echoes pays",
+        xlabel="share of issues (ties by lot)",
+        xlim=(0, 1.05),
+    )
+    ax.invert_yaxis()
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     plt.show()
 
 # %% [markdown]
-# Read "commonest cause" first: a table of answers that looks at no data does about as well as your scores, because the
-# issues have five causes. Whoever reports accuracy on PetShop without it reports the experiment. The published
-# figures are those of the authors' traversal of the call graph by MAD. Five or six rows an issue, of which 8 to 20 %
-# of the cells are missing, are little for any statistic.
+# Look at the rows from the top. Commonest cause is right in 31 % of the issues at the first place and in 77 % among three:
+# whoever reports accuracy on PetShop without it may be reporting the experiment. Your score alone doubles the first of the two
+# figures, and asking for the deepest node in trouble, or for what a node does by itself, adds as much again as separates it from
+# a mediocre tool: 0.77 and 0.75 first, 0.92 and 0.98 among three. The last row is the authors' own
+# traversal of the call graph by MAD, from their notebook, without leaving out views.
+#
+# Three reasons for modesty. A group holds 12 or 14 issues, so one issue is 7 or 8 points. The rule about views was found
+# on these 52 issues, and no others are left to try it on. And high latency shows what is still wrong: step functions
+# that had changed by the time the quiet metrics were recorded are louder than the cause. The same notebook gives
+# the traversal's specificity, 0.17 and 0.33 for latency at low and high traffic (1.0 for availability): it, too, seldom says "nothing".
 #
 # ### Nezha
 #
-# **Nezha** (Yu et al., ESEC/FSE 2023) holds 24 faults of the Online Boutique on the day that is pinned here; month 2
-# repaired its clocks. The next cell ranks pods by **your** `robust_scores` over the five
-# minutes before a fault and the three after, beside the robust z of the course.
+# **Nezha** (Yu et al., ESEC/FSE 2023) holds faults of two benchmark applications. Pinned here is a day of each: 24 faults of
+# Online Boutique (10 pods) and 28 of Train Ticket (46 pods), whose clocks month 2 repaired. The next cell ranks
+# pods by **your** `robust_scores` over the five minutes before a fault and the three from it on, in two ways: with the largest of the
+# three minutes, as in exercise 2, and with their mean as the only row. Beside them stand chance and the robust z that the
+# course uses as its baseline.
 
 # %%
 try:
     from course.field import nezha
 
-    days = [nezha.load("Online Boutique", progress=False)]
+    days = [nezha.load(system, progress=False) for system in nezha.SYSTEMS]
 except (PublicDataMissing, ImportError) as error:
     days = []
     print(error)
+
+
+def pod_rows(pods: dict[str, pd.DataFrame], at: pd.Timestamp) -> tuple[pd.DataFrame, pd.Timestamp]:
+    """The five samples before a fault (fewer on a young day) and the three from it on, and where it begins."""
+    middles = {pod: table.index.searchsorted(at) for pod, table in pods.items()}
+    before = min(5, *middles.values())
+    columns, packed = [], []
+    for pod, table in pods.items():
+        values = table.iloc[middles[pod] - before : middles[pod] + 3].to_numpy(float)
+        if len(values) == before + 3:
+            columns += [(pod, metric) for metric in table.columns]
+            packed.append(values)
+    index = pd.date_range("2000-01-01", periods=before + 3, freq="1min", tz="UTC")
+    return pd.DataFrame(np.hstack(packed), index, pd.MultiIndex.from_tuples(columns)), index[before]
+
+
+def scores_of(table: pd.DataFrame, begin: pd.Timestamp) -> pd.Series:
+    """Your scores, columns with gaps apart: pandas takes far longer for a table that has some."""
+    gaps = table.isna().any()
+    scored = [robust_scores(table.loc[:, part], begin) for part in (gaps, ~gaps) if part.any()]
+    return pd.concat(scored).groupby(level=0).max()
+
+
+nezha_rows, by_kind = [], []
 for day in days:
     pods = {pod: nezha.as_received(raw) for pod, raw in day.pods.items()}
-    cases = []
+    found_by: dict[str, list] = {"your score, largest": [], "your score, mean": []}
     for fault in day.faults.itertuples():
-        parts_of = {}
-        for pod, pod_table in pods.items():
-            part = pod_table[fault.time - pd.Timedelta("5min") : fault.time + pd.Timedelta("3min")]
-            parts_of[pod] = part.set_axis(
-                np.where(part.index < fault.time, -1, 1) * np.arange(1, len(part) + 1)
-            )
-        times = sorted({place for part in parts_of.values() for place in part.index})
-        joined = pd.concat({pod: part.reindex(times) for pod, part in parts_of.items()}, axis=1)
-        joined.index = pd.Timestamp(0, tz="UTC") + pd.to_timedelta(times, unit="min")
-        cases.append((robust_scores(joined, pd.Timestamp(0, tz="UTC")), fault.service))
-    found, lot = average_accuracy(cases)
-    first = np.mean([accuracy_at(scores, cause, 1) for scores, cause in cases])
+        table, begin = pod_rows(pods, fault.time)
+        after = table[table.index >= begin].mean().to_frame(begin).T
+        averaged = pd.concat([table[table.index < begin], after])
+        found_by["your score, largest"].append((scores_of(table, begin), fault.service))
+        found_by["your score, mean"].append((scores_of(averaged, begin), fault.service))
+        by_kind.append((day.system, fault.type, accuracy_at(*found_by["your score, mean"][-1], 1)))
+    for name, ranked_pods in found_by.items():
+        found = [
+            np.mean([accuracy_at(scores, cause, k) for scores, cause in ranked_pods])
+            for k in (1, 3)
+        ]
+        nezha_rows.append(
+            (day.system, name, len(ranked_pods), *found, average_accuracy(ranked_pods)[0])
+        )
     scored, _ = nezha.study([day])
-    print(f"{day.system}: your AC@1 {first:.2f}, Avg@5 {found:.2f}, chance {lot:.2f}; robust z of the course "
-          f"{scored.loc[(day.system, 'as received'), 'AC@1']:.2f} and {scored.loc[(day.system, 'as received'), 'Avg@5']:.2f}")  # fmt: skip
+    for label, name in (("as received", "robust z of the course"), ("chance", "chance")):
+        row = scored.loc[(day.system, label)]
+        nezha_rows.append(
+            (day.system, name, len(day.faults), row["AC@1"], row["AC@3"], row["Avg@5"])
+        )
 if days:
-    published = nezha.published_table()
-    print(published[["faults", "AC@1", "AC@3", "AC@5"]].round(2).to_string())
+    columns = ["system", "ranking", "faults", "AC@1", "AC@3", "Avg@5"]
+    print(pd.DataFrame(nezha_rows, columns=columns).round(3).to_string(index=False))
+    print("\npublished:")
+    print(nezha.published_table()[["faults", "AC@1", "AC@3", "AC@5"]].round(2).to_string())
+    kinds_found = pd.DataFrame(by_kind, columns=["system", "fault", "AC@1"])
+    kinds_found = kinds_found.groupby(["fault", "system"])["AC@1"].mean().unstack()
+    ax = (100 * kinds_found).plot.barh(figsize=(8, 3), color=[plots.BLUE, plots.ORANGE], width=0.75)
+    ax.set(
+        title="Metrics show a busy CPU, and little else",
+        xlabel="faults whose pod stands first, your score, mean (%)",
+        ylabel="",
+        xlim=(0, 105),
+    )
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    plt.show()
 
 # %% [markdown]
-# Nezha's own method uses traces, logs and metrics, all faults of each system, and fault-free data to compare with;
-# a score on metrics alone is far from it. It is the same lesson as in section 7: what the metrics do not show, the
-# other signals must.
+# With the mean of the three samples your score is as good as the course's robust z, and 0.07 better in Avg@5 than with
+# the largest on Online Boutique: one of three samples and some twenty metrics a pod are odd by chance, and the largest picks the
+# oddest. On Train Ticket all of them are a few points above chance, which 46 pods make low. The chart says where the rest
+# is lost: a busy CPU shows in the metrics of the pod itself, while a delay shows at whoever waits, and a wrong return value at nobody. Nezha's own
+# method, far above, reads traces and logs as well and has fault-free data to compare with. It is the lesson of section
+# 7 again: what the metrics do not show, the other signals must.
 #
 # ## What to remember
 #
@@ -1540,7 +2099,8 @@ if days:
 # | task | tools of the trade | choose it when |
 # |---|---|---|
 # | call graph | service graph of the tracing backend, service mesh telemetry | requests are traced |
-# | causal effects, counterfactuals | DoWhy and its `gcm` | a graph is known and somebody will act on the number |
+# | graphs: who can harm whom, walks | networkx; a graph database above a million edges | always, once the graph is known |
+# | causal effects, counterfactuals | DoWhy and its `gcm`; statsmodels for a single regression | a graph is known and somebody will act on the number |
 # | causal discovery | causal-learn | no graph is known; treat edges as questions |
 # | ranking of suspects | RCAEval's collection of baselines | to compare methods on public data |
 # | slices of a business metric | Adtributor or Squeeze, or a dashboard with a good drill-down | metrics with dimensions |
@@ -1561,6 +2121,11 @@ if days:
 # - Bhagwan et al.: *Adtributor: revenue debugging in advertising systems*. NSDI 2014.
 # - Li et al.: *Generic and robust localization of multi-dimensional root causes* (Squeeze). ISSRE 2019.
 # - Budhathoki, Minorics, Blöbaum, Janzing: *Causal structure-based root cause analysis of outliers*. ICML 2022.
+# - Sharma, Kiciman: *DoWhy: an end-to-end library for causal inference*. arXiv:2011.04216, 2020.
+# - Zheng et al.: *Causal-learn: causal discovery in Python*. JMLR 2024.
+# - Runge, Nowack, Kretschmer, Flaxman, Sejdinovic: *Detecting and quantifying causal associations in large nonlinear time
+#   series datasets* (PCMCI). Science Advances 2019.
+# - Pham, Ha, Zhang: *Root cause analysis for microservice system based on causal inference: how far are we?* ASE 2024.
 # - Hardt, Orchard, Blöbaum, Kirschbaum, Kasiviswanathan: *The PetShop dataset*. CLeaR 2024.
 # - Yu et al.: *Nezha: interpretable fine-grained root causes analysis for microservices on multi-modal observability
 #   data*. ESEC/FSE 2023.

@@ -76,6 +76,105 @@ def localise_spans(spans, since):
     return pd.Series(scores, dtype=float)
 """
 
+_NETWORKX_CANDIDATES = """
+def causal_graph(calls):
+    graph = nx.DiGraph()
+    graph.add_nodes_from([*calls["caller"], *calls["callee"]])
+    kept = calls[calls["waits"] & (calls["caller"] != calls["callee"])]
+    graph.add_edges_from(zip(kept["callee"], kept["caller"]))
+    return {name: sorted(graph.successors(name)) for name in graph}
+
+
+def candidates(calls, symptoms):
+    graph = nx.DiGraph(causal_graph(calls))
+    graph.add_nodes_from(symptoms)
+    away = {name: nx.single_source_shortest_path_length(graph, name) for name in graph}
+    far = {name: max(steps[s] for s in symptoms) for name, steps in away.items() if symptoms and all(s in steps for s in symptoms)}
+    return sorted(far, key=lambda name: (far[name], name))
+"""
+_COLUMN_BY_COLUMN = """
+def robust_scores(metrics, since):
+    best = {}
+    for service, metric in metrics.columns:
+        column = metrics[(service, metric)]
+        old, new = column[column.index < since].dropna(), column[column.index >= since].dropna()
+        best.setdefault(service, 0.0)
+        if old.empty or new.empty:
+            continue
+        below = np.subtract(*np.percentile(old, [75, 25])) + 0.05 * abs(np.median(old))
+        if below > 0:
+            best[service] = max(best[service], max(new.max() - np.median(old), np.median(old) - new.min()) / below)
+    return pd.Series({name: float(best[name]) for name in sorted(best)}, dtype=float)
+
+
+def accuracy_at(scores, cause, k):
+    if cause not in scores:
+        return 0.0
+    ranks = scores.rank(ascending=False, na_option="bottom", method="min")
+    first = ranks[cause]
+    last = first + (ranks == first).sum() - 1
+    return float(np.clip((k - first + 1) / (last - first + 1), 0, 1))
+
+
+def average_accuracy(cases, k=5):
+    if len(cases) == 0:
+        return np.nan, np.nan
+    mine = np.mean([[accuracy_at(s, c, j + 1) for j in range(k)] for s, c in cases])
+    lot = np.mean([[min(1, (j + 1) / len(s)) if c in s else 0 for j in range(k)] for s, c in cases])
+    return float(mine), float(lot)
+"""
+_D_SEPARATOR = """
+def adjustment_set(edges, treatment, outcome, observed):
+    graph = nx.DiGraph(edges)
+    graph.add_nodes_from([treatment, outcome, *observed])
+    back = graph.copy()
+    back.remove_edges_from(list(graph.out_edges(treatment)))
+    usable = set(observed) - nx.descendants(graph, treatment) - {treatment, outcome}
+    for size in range(len(usable) + 1):
+        for chosen in combinations(sorted(usable), size):
+            if nx.is_d_separator(back, {treatment}, {outcome}, set(chosen)):
+                return list(chosen)
+    return None
+
+
+def causal_effect(frame, edges, treatment, outcome):
+    chosen = adjustment_set(edges, treatment, outcome, list(frame.columns))
+    if chosen is None:
+        return float("nan")
+    # Frisch, Waugh and Lovell: take the chosen out of both, then a slope.
+    z = np.column_stack([frame[chosen], np.ones(len(frame))])
+    left = [frame[name] - z @ np.linalg.lstsq(z, frame[name], rcond=None)[0] for name in (treatment, outcome)]
+    return float((left[0] @ left[1]) / (left[0] @ left[0]))
+"""
+_FALLEN_LEAVES = """
+def localise_drop(table, dimensions):
+    fallen = 1 - table["actual"] / table["expected"] > 0.145
+    best, cause = 0.62, {}
+    for size in (1, 2, 3):
+        for names in combinations(dimensions, size):
+            groups = fallen.groupby([table[name] for name in names])
+            hit, inside = groups.sum(), groups.size()
+            f1 = (2 * hit / (inside + fallen.sum()))[(inside >= 2) & (inside < len(table))]
+            if len(f1) and f1.max() > best + 0.01:
+                best, key = f1.max(), f1.idxmax()
+                cause = dict(zip(names, map(str, key if isinstance(key, tuple) else (key,))))
+    return cause
+"""
+_CHANGES_NETWORKX = """
+def rank_changes(changes, calls, symptoms, onset, window, slack):
+    kept = calls[calls["waits"]]
+    graph = nx.DiGraph(list(zip(kept["caller"], kept["callee"])))
+    graph.add_nodes_from([*calls["caller"], *calls["callee"], *symptoms])
+    away = [nx.single_source_shortest_path_length(graph, symptom) for symptom in symptoms]
+    table = changes.reset_index(drop=True)
+    table = table[table["kind"].isin(["deploy", "config", "flag"])]
+    table = table[table["time"].between(onset - window, onset + slack)]
+    table = table[[bool(away) and all(name in steps for steps in away) for name in table["service"]]]
+    table = table.assign(gap=(table["time"] - onset).abs(), row=table.index,
+                         steps=[max(steps[name] for steps in away) for name in table["service"]])
+    return [int(row) for row in table.sort_values(["gap", "steps", "row"])["row"]]
+"""
+
 WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer("candidates", "constant", "nobody harms anybody, everybody is a candidate", """
 def causal_graph(calls):
@@ -272,16 +371,23 @@ def diagnose(metrics, logs, spans, changes, calls, since):
                 _ROBUST_CULPRIT.replace("LIMIT", "12"), "naive"),
     WrongAnswer("milestone", "a culprit at any price", "the same without a threshold",
                 _ROBUST_CULPRIT.replace("LIMIT", "0")),
-    _mistake("milestone", "never silent", "no threshold", ("_RCA_THRESHOLD = 5.3", "_RCA_THRESHOLD = 0.0")),
+    _mistake("milestone", "never silent", "no threshold", ("_RCA_THRESHOLD = 4.8", "_RCA_THRESHOLD = 0.0")),
 ]  # fmt: skip
 
 ALTERNATIVES: list[WrongAnswer] = [
+    WrongAnswer("candidates", "networkx", "shortest paths from every service", _NETWORKX_CANDIDATES, "alternative"),
+    WrongAnswer("robust-score", "column by column", "NumPy for the scores, ranks for the ties", _COLUMN_BY_COLUMN,
+                "alternative"),
+    WrongAnswer("backdoor", "networkx", "its d-separation, and the slope of residuals", _D_SEPARATOR, "alternative"),
+    WrongAnswer("revenue", "fallen leaves", "a threshold on leaves, then the slice that agrees best", _FALLEN_LEAVES,
+                "alternative"),
+    WrongAnswer("changes", "networkx", "filters and one sort of a table", _CHANGES_NETWORKX, "alternative"),
     WrongAnswer("backdoor", "ancestors", "the same sets, looked for among all observed variables", _SETS.replace(
         "np.linalg.lstsq(design, frame[outcome].to_numpy(), rcond=None)[0][0]",
         "np.linalg.pinv(design)[0] @ frame[outcome].to_numpy()"), "alternative"),
     WrongAnswer("ochiai", "own time and errors", "shift of own time and surge of own errors, no spectrum",
                 _OCHIAI + _OWN_SHIFT, "alternative"),
     _mistake("milestone", "other constants", "sum of the two best, another threshold",
-             ("_RCA_THRESHOLD = 5.3", "_RCA_THRESHOLD = 5.0"), ("0.3 * max(second", "0.6 * max(second"),
+             ("_RCA_THRESHOLD = 4.8", "_RCA_THRESHOLD = 4.5"), ("0.3 * max(second", "0.6 * max(second"),
              kind="alternative"),
 ]  # fmt: skip
