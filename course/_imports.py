@@ -52,6 +52,26 @@ def reached(texts: Iterable[Path], package: Path) -> list[Path]:
     return sorted(found | beside)
 
 
+def libraries(texts: Iterable[Path], package: Path) -> list[str]:
+    """First names of what some Python files import and the package does not hold, in order.
+
+    Parameters
+    ----------
+    texts : iterable of Path
+        Files; those that are no Python import nothing.
+    package : Path
+        Folder of the package, whose name is that of the import.
+    """
+    names: set[str] = set()
+    for path in texts:
+        if path.suffix == ".py" and path.is_file():
+            # What is imported relatively is of the package.
+            here = path.relative_to(package.parent).parts[:-1] if path.is_relative_to(package) else ()
+            found = _imported(path, here, path.stat().st_mtime_ns)
+            names.update(name.partition(".")[0] for name in found)
+    return sorted(names - {package.name, ""})
+
+
 @lru_cache(maxsize=4096)
 def _imported(path: Path, here: tuple[str, ...], changed: int) -> tuple[str, ...]:
     """Dotted names that a file may import; of ``from a import b`` both `a` and `a.b`."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from course._imports import reached
+from course._imports import libraries, reached
 
 FILES = {
     "__init__.py": "",
@@ -73,3 +73,10 @@ def test_a_changed_file_is_read_again(package: Path, tmp_path: Path) -> None:
 
 def test_a_missing_text_imports_nothing(package: Path, tmp_path: Path) -> None:
     assert reached([tmp_path / "absent.py"], package) == []
+
+
+def test_libraries_are_what_the_package_does_not_hold(package: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import os.path, pkg.plain\nfrom numpy.linalg import norm\n")
+    files = [script, package / "relative.py", package / "deep" / "table.toml", tmp_path / "absent"]
+    assert libraries(files, package) == ["numpy", "os"]

@@ -2,7 +2,7 @@
 
 A full audit of a month takes minutes. Its tables hold as long as nothing that it rests on
 changes: the lesson, its checks and wrong answers, the parts of the package that these import, the
-grading itself, the data and the versions of all packages. `course audit --record` writes the
+grading itself, the data and the versions of the libraries that all these import. `course audit --record` writes the
 tables and a hash of all that; the tests audit anew each month whose hash is another.
 """
 
@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 import course
-from course._files import sha256, sha256_data, sha256_tree, write_atomic
-from course._imports import reached
+from course._files import sha256_data, sha256_tree, write_atomic
+from course._imports import libraries, reached
 from course.grading.audit import AuditReport
 from course.lessons import Month, check_files, wrong_answer_files
 
@@ -78,6 +84,39 @@ def made_from(month: Month) -> str:
     digest.update(sha256_tree(sorted({*package, *own, *within}), _PACKAGE).encode())
     root = _PACKAGE.parent
     digest.update(sha256_data(root).encode())
-    constraints = root / "constraints.txt"
-    digest.update((sha256(constraints) if constraints.is_file() else "absent").encode())
+    digest.update("\n".join(_versions({*package, *own, *within}, root)).encode())
     return digest.hexdigest()
+
+
+def _versions(files: Iterable[Path], root: Path) -> list[str]:
+    """Lines of the constraints for the libraries that files import, and for what these require."""
+    constraints = root / "constraints.txt"
+    if not constraints.is_file():
+        return ["absent"]
+    providers = _providers()
+    pending = [name for top in libraries(files, _PACKAGE) for name in providers.get(top, [])]
+    wanted: set[str] = set()
+    while pending:
+        name = canonicalize_name(pending.pop())
+        if name not in wanted:
+            wanted.add(name)
+            pending += _requires(name)
+    lines = constraints.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if canonicalize_name(line.partition("==")[0].strip()) in wanted]
+
+
+@cache
+def _providers() -> Mapping[str, list[str]]:
+    """Import name -> the installed distributions that bring it."""
+    return metadata.packages_distributions()
+
+
+@cache
+def _requires(name: str) -> list[str]:
+    """What an installed distribution requires here, without its extras."""
+    try:
+        texts = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []
+    found = [Requirement(text) for text in texts]
+    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]

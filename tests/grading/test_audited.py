@@ -63,7 +63,6 @@ def test_what_does_not_hold_is_not_recorded() -> None:
         "course/grading/agent.py",
         "course/grading/zygote.py",
         "data/set.csv",
-        "constraints.txt",
     ],
 )
 def test_a_change_of_what_it_rests_on_ends_it(checkout: Path, path: str) -> None:
@@ -83,6 +82,24 @@ def test_a_change_of_something_else_does_not(checkout: Path, path: str) -> None:
     with (checkout / path).open("a", encoding="utf-8") as file:
         file.write("\n# changed\n")
     assert audited.recorded(month(1)) == 20
+
+
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ("numpy==3", False),  # the lesson imports it
+        ("tzdata==2027.1", False),  # pandas needs it through dateutil
+        ("networkx==4", True),
+        ("a-library-of-another-month==1", True),
+    ],
+)
+def test_of_the_versions_those_count_that_it_imports(
+    checkout: Path, line: str, holds: bool
+) -> None:
+    _record()
+    with (checkout / "constraints.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+    assert (audited.recorded(month(1)) == 20) is holds
 
 
 def test_what_changes_during_an_audit_is_not_what_was_audited(checkout: Path) -> None:
