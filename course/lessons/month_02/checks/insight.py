@@ -20,8 +20,8 @@ _AT_ONCE = 34  # windows that are simulated together
 _HARD, _MIDDLE = 16, 7
 _TIMEOUT = 2.0
 # Ends of the ramps: rankings by limits from the quiet minutes, the reference.
-_TOP_FIVE = (0.60, 0.67)
-_FIRST = (0.52, 0.62)
+_TOP_FIVE = (0.58, 0.64)
+_FIRST = (0.51, 0.60)
 _SILENT = (0.45, 0.58)
 
 _Signals = frozenset[tuple[str, str, str]]
