@@ -54,10 +54,10 @@ def _mixed(windows: list[tuple[_Call, _Signals]]) -> list[int]:
 
 
 def by_limit(metrics: pd.DataFrame, since: pd.Timestamp) -> list[tuple[str, str, str]]:
-    """Rank metrics by their median after ``since`` over a limit, 1.1 times the quiet maximum."""
+    """Rank metrics by their late median over a limit, 1.1 times the quiet maximum."""
     quiet = metrics.index < since
     limit = 1.1 * metrics[quiet].max()
-    level = metrics[~quiet].median()
+    level = metrics[~quiet].iloc[(~quiet).sum() // 3 :].median()
     over = (level / (limit + 1e-9))[(level > limit) & (level > 1e-3)]
     best = over.sort_values(ascending=False).index[:5]
     return [("metric", str(service), str(name)) for service, name in best]

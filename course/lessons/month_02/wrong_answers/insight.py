@@ -169,6 +169,10 @@ WRONG_ANSWERS: list[WrongAnswer] = [
     WrongAnswer(_ID, "users-view", "ranks the services where users feel it: echoes", _USERS_VIEW),
     WrongAnswer(_ID, "above-the-quiet-maximum", "the median over 1.1 times the quiet maximum, no graph",
                 _LIMIT.replace("FACTOR", "1.1").replace("LEVEL", "median")),
+    WrongAnswer(_ID, "late-above-the-quiet-maximum", "the same, when a fault has surely begun",
+                _LIMIT.replace("FACTOR", "1.1").replace(
+                    "level = metrics[~quiet].LEVEL()",
+                    "level = metrics[~quiet].iloc[(~quiet).sum() // 3 :].median()")),
     WrongAnswer(_ID, "robust-z", "the median over the noise of the quiet minutes, no graph", _ROBUST_Z),
     _mistake("own-size-only", "each signal by itself: echoes stay",
              ("odds += sum(", "odds += 0 * sum(")),
