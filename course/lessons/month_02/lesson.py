@@ -4082,9 +4082,8 @@ plt.show()
 # much counts of 2 points for a hit among the first five with empty `logs` and `spans`, in two of three further windows,
 # in which a fault takes CPU, leaks memory and fills the disk (in one of three: 1 point). 2 s a call.
 #
-# Each signal by its own size alone reaches about 37 % in first place and 49 % among five, the robust z of the quiet
-# minutes 34 % and 55 %, the sample solution 69 % and 72 % at a quarter of false claims; of all 78, before the choice,
-# it is 86 % and 89 %.
+# Before the choice, over 273 incidents as they were drawn, that rule reaches 75 % in first place and 85 % among five at 20 %
+# of false claims; the sample solution, with the weights of the section above, about 86 % and 90 % at a quarter.
 
 # %%
 insight_practice = []
