@@ -85,7 +85,7 @@ def draw_storm(
     -------
     Storm
         Each incident raises alerts at two services or more of which one waits for another; the
-        first two such come within 6 minutes. About a third run beside another one, at services
+        first two such come within 6 minutes. Many begin within minutes of another one, at services
         that do not call each other's; the others begin 40 minutes after all that was. A noisy
         check goes off once or flaps, at any service and time, but for this: none fires at or next
         to an incident's services from 25 minutes before its first alert to 15 after it, and none

@@ -38,9 +38,13 @@ def _close(found: float, expected: float, absolute: float = 1e-9) -> bool:
 
 # ---------------------------------------------------------------- rate
 
-_COLUMNS = ("samples", "resets", "increase", "before_s", "after_s", "rate")
+_COLUMNS = (
+    "samples", "resets", "increase", "before_s", "after_s", "rate", "even", "covered",
+)  # fmt: skip
 #: Seconds since 1970 as floats are good to a quarter of a microsecond.
-_ABSOLUTE = {"before_s": 5e-6, "after_s": 5e-6}
+_ABSOLUTE = {"before_s": 5e-6, "after_s": 5e-6, "covered": 1e-6}
+#: A window covered for a shorter time (ms) would ask for more digits than such seconds have.
+_SHORTEST = 1000
 #: Below this distance from 1.1 mean spacings, rounding would decide.
 _TIE = 1e-6
 
@@ -102,6 +106,35 @@ def windowed_rate(
         "after_s": tail,
         "rate": increase * (head + spanned + tail) / spanned / (width / 1000),
     }
+
+
+def even_rate(samples: Sequence[tuple[int, float]], end: int, width: int) -> dict[str, float]:
+    """Spread the growth between neighbouring samples evenly and take the window's part of it.
+
+    Parameters
+    ----------
+    samples : sequence of (int, float)
+        As in `windowed_rate`; samples outside the window count as well.
+    end, width : int
+        The window's end and length, in milliseconds.
+
+    Returns
+    -------
+    dict
+        `even` (1/s; NaN where nothing is covered) and `covered` (share of the window).
+
+    Examples
+    --------
+    >>> even_rate([(0, 0.0), (10_000, 5.0)], end=15_000, width=10_000)
+    {'even': 0.25, 'covered': 0.5}
+    """
+    grown = seen = 0.0
+    for (time, before), (later, value) in itertools.pairwise(samples):
+        overlap = min(later, end) - max(time, end - width)
+        if before == before and value == value and overlap > 0:
+            grown += (value - before if value >= before else value) * overlap / (later - time)
+            seen += overlap
+    return {"even": grown / (width / 1000) if seen else math.nan, "covered": seen / width}
 
 
 @dataclass(frozen=True)
@@ -182,6 +215,10 @@ def _ends(
 
 
 def _decided(samples: list[tuple[int, float]], end: int, width: int) -> bool:
+    seen = even_rate(samples, end, width)["covered"] * width
+    at_an_edge = any(time in (end - width, end) for time, _ in samples)
+    if seen < _SHORTEST and (seen > 0 or at_an_edge):
+        return False
     inside = [time for time, value in samples if end - width < time <= end and value == value]
     if len(inside) < 2:
         return True
@@ -246,8 +283,13 @@ def _rate_case(student: Student, name: str, counter: Counter) -> Case:
     if not answer.index.tz_convert("UTC").as_unit("ms").equals(times.as_unit("ms")):
         return Case(name, 0.0, "one row for each evaluation time, in the order in which they came")
     expected = pd.DataFrame(
-        [windowed_rate(counter.samples, e, counter.width) for e in counter.ends]
+        [
+            windowed_rate(counter.samples, end, counter.width)
+            | even_rate(counter.samples, end, counter.width)
+            for end in counter.ends
+        ]
     )
+    near_even = _RELATIVE * float(np.nanmax(np.abs(expected["even"])))
     wrong = {}
     for column in _COLUMNS:
         try:
@@ -255,7 +297,7 @@ def _rate_case(student: Student, name: str, counter: Counter) -> Case:
         except (TypeError, ValueError):
             wrong[column] = "not numbers"
             continue
-        near = _ABSOLUTE.get(column, 1e-9)
+        near = near_even if column == "even" else _ABSOLUTE.get(column, 1e-9)
         pairs = zip(found.tolist(), expected[column], strict=True)
         right = [_close(value, wanted, near) for value, wanted in pairs]
         if not all(right):
@@ -276,6 +318,8 @@ KINDS = {
     "q outside": "q outside",
     "no answer": "no answer",
 }
+#: Counts are multiples of this, so that sums over replicas are exact.
+_UNIT = 1 / 1024
 #: So many failing calls are asked for; what comes after them counts as wrong.
 _PATIENCE = 12
 _NOTHING = (math.nan, math.nan, math.nan)
@@ -330,6 +374,7 @@ def make_histogram(rng: np.random.Generator, kind: str) -> _Query:
     """Draw a quantile and a histogram of one kind, where rounding doesn't decide."""
     while True:
         q, buckets = _draw(rng, kind)
+        buckets = [(bound, round(count / _UNIT) * _UNIT) for bound, count in buckets]
         value, low, high = bucket_quantile(q, buckets)
         total = max((count for _, count in buckets), default=0.0)  # as repaired
         near = any(0 < abs(q * total - count) < 1e-6 * total for _, count in buckets)
@@ -390,6 +435,63 @@ def _draw(rng: np.random.Generator, kind: str) -> _Query:
     return q, [buckets[place] for place in shuffled]
 
 
+def over_replicas(
+    rng: np.random.Generator, buckets: list[tuple[float, float]]
+) -> list[list[tuple[float, float]]]:
+    """Share a histogram out over replicas, each of which has bounds of its own as well.
+
+    Returns
+    -------
+    list of list of (float, float)
+        One list of (bound, count) a replica, in any order. At the bounds that all of them have the
+        counts add up to the histogram.
+    """
+    if not buckets:
+        nothing: list[list[list[tuple[float, float]]]] = [
+            [], [[], []], [[(0.1, 3.0), (math.inf, 5.0)], [(0.2, 4.0)]],
+        ]  # fmt: skip
+        return nothing[int(rng.integers(len(nothing)))]
+    number = int(rng.choice([1, 2, 3], p=[0.15, 0.5, 0.35]))
+    bounds, counts = zip(*sorted(buckets), strict=True)
+    units = np.rint(np.array(counts) / _UNIT).astype(int)
+    shares = []
+    for left in range(number, 1, -1):
+        step = np.diff(units, prepend=0)
+        share = np.sign(step) * rng.binomial(np.abs(step), rng.uniform(0.2, 1.4 / left))
+        shares.append(np.clip(np.cumsum(share), 0, units))
+        units = units - shares[-1]
+    shares.append(units)
+    replicas = []
+    for place, share in enumerate(shares):
+        own = list(zip(bounds, (share * _UNIT).tolist(), strict=True))
+        if number > 1:
+            own += _bounds_of_its_own(rng, own, (place + 1) / (number + 2))
+            if place == 0 and bounds[-1] != math.inf:  # the other replicas lack +Inf
+                own.append((math.inf, max(count for _, count in own) + 2.0))
+        replicas.append([own[at] for at in rng.permutation(len(own))])
+    return [replicas[at] for at in rng.permutation(number)]
+
+
+def _bounds_of_its_own(
+    rng: np.random.Generator, buckets: list[tuple[float, float]], where: float
+) -> list[tuple[float, float]]:
+    """Between neighbouring bounds of a replica, at a place that no other replica uses."""
+    finite = [(bound, count) for bound, count in buckets if bound < math.inf]
+    gaps = [(a + where * (b - a), (low + high) / 2)
+            for (a, low), (b, high) in itertools.pairwise(finite)]  # fmt: skip
+    if not gaps:
+        return [(where, buckets[0][1] / 2)]
+    chosen = rng.choice(len(gaps), min(len(gaps), int(rng.integers(1, 4))), replace=False)
+    return [gaps[int(at)] for at in chosen]
+
+
+def merged(replicas: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Add up the counts at the bounds that all replicas have."""
+    tables = [dict(replica) for replica in replicas]
+    common = set(tables[0]).intersection(*tables[1:]) if tables else set()
+    return [(bound, sum(table[bound] for table in tables)) for bound in sorted(common)]
+
+
 def _on_a_count(rng: np.random.Generator, size: int) -> tuple[float, np.ndarray]:
     """Draw counts per bucket of which some add up to the rank, and the next bucket is empty."""
     q, place = float(rng.choice([0.25, 0.5, 0.75])), int(rng.integers(1, size - 1))
@@ -424,31 +526,32 @@ def check_histogram_quantile(student: Student, hidden: Hidden) -> list[Case]:
         parts = list(KINDS.values())
         kinds = [kind for kind, part in KINDS.items() for _ in range(6 // parts.count(part))]
         order = rng.permutation(len(kinds))
-        batch = [(kinds[place], *make_histogram(rng, kinds[place])) for place in order]
+        batch = []
+        for place in order:
+            q, buckets = make_histogram(rng, kinds[place])
+            batch.append((kinds[place], q, over_replicas(rng, buckets)))
         cases.append(tried(_quantile_case, student, f"batch {number + 1}", batch))
     return cases
 
 
 def _quantile_case(
-    student: Student, name: str, batch: list[tuple[str, float, list[tuple[float, float]]]]
+    student: Student, name: str, batch: list[tuple[str, float, list[list[tuple[float, float]]]]]
 ) -> Case:
-    calls = [(q, _as_series(buckets)) for _, q, buckets in batch]
+    calls = [(q, [_as_series(buckets) for buckets in replicas]) for _, q, replicas in batch]
     answers, refused = _answers(student, calls)
     missed: dict[str, int] = {}
-    for (kind, q, buckets), answer in zip(batch, answers, strict=False):
-        expected = bucket_quantile(q, buckets)
+    for (kind, q, replicas), answer in zip(batch, answers, strict=False):
+        expected = bucket_quantile(q, merged(replicas))
         given = answer if isinstance(answer, dict) else {}
         found: list[Any] = [given.get(key) for key in ("value", "low", "high")]
         right = [_is_number(f) and _close(f, e) for f, e in zip(found, expected, strict=True)]
-        if not right[0]:
+        if not all(right):
             missed[KINDS[kind]] = missed.get(KINDS[kind], 0) + 1
-        if not all(right[1:]):
-            missed["low and high"] = missed.get("low and high", 0) + 1
     case = _share_of_parts({part: f"{count} wrong" for part, count in missed.items()}, name)
     return replace(case, message=f"{case.message} ({refused})") if refused else case
 
 
-def _answers(student: Student, calls: list[tuple[float, pd.Series]]) -> tuple[list[Any], str]:
+def _answers(student: Student, calls: list[tuple[float, list[pd.Series]]]) -> tuple[list[Any], str]:
     """Ask for all; where some call fails, one by one, so that it costs its own kind only."""
     try:
         answers = student.each("histogram_quantile", calls, timeout=5)

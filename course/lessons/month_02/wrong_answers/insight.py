@@ -115,14 +115,31 @@ def insight(metrics, logs, spans, since):
     return [("log", *key) for key, count in new.most_common(5) if count >= 5]
 """
 
+_LIMIT = """
+def insight(metrics, logs, spans, since):
+    quiet = metrics.index < since
+    limit = FACTOR * metrics[quiet].max()
+    level = metrics[~quiet].LEVEL()
+    over = (level / (limit + 1e-9))[(level > limit) & (level > 1e-3)]
+    return [("metric", s, m) for s, m in over.sort_values(ascending=False).index[:5]]
+"""
+_ROBUST_Z = """
+def insight(metrics, logs, spans, since):
+    quiet = metrics.index < since
+    usual = metrics[quiet].median()
+    noise = (metrics[quiet].std() + 0.03 * usual + 1e-3)
+    z = ((metrics[~quiet].median() - usual) / noise).sort_values(ascending=False)
+    return [("metric", s, m) for s, m in z.index[:5]] if z.iloc[0] > 4 else []
+"""
+
 # What the solution returns as the scores of the metrics, and two other ways to score them.
-_SHIFT = "(level - middle) / noise, strict=True"
+_SHIFT = "(level - middle) / noise, beyond, strict=True"
 _WASSERSTEIN = """
         [
             np.sign(new.mean() - usual) * stats.wasserstein_distance(old, new) / unit
             for old, new, usual, unit in zip(x.T, y.T, middle, noise, strict=True)
-        ], strict=True"""
-_BENJAMINI_HOCHBERG = "_significant(x, y) * (level - middle) / noise, strict=True"
+        ], beyond, strict=True"""
+_BENJAMINI_HOCHBERG = "_significant(x, y) * (level - middle) / noise, beyond, strict=True"
 _SIGNIFICANT = """
 def _significant(x, y, rate=0.001):
     tests = (
@@ -150,10 +167,19 @@ WRONG_ANSWERS: list[WrongAnswer] = [
                 _METADATA, "metadata"),
     WrongAnswer(_ID, "time-of-day", "reads the clock only", _CLOCK, "clock"),
     WrongAnswer(_ID, "users-view", "ranks the services where users feel it: echoes", _USERS_VIEW),
+    WrongAnswer(_ID, "above-the-quiet-maximum", "the median over 1.1 times the quiet maximum, no graph",
+                _LIMIT.replace("FACTOR", "1.1").replace("LEVEL", "median")),
+    WrongAnswer(_ID, "late-above-the-quiet-maximum", "the same, when a fault has surely begun",
+                _LIMIT.replace("FACTOR", "1.1").replace(
+                    "level = metrics[~quiet].LEVEL()",
+                    "level = metrics[~quiet].iloc[(~quiet).sum() // 3 :].median()")),
+    WrongAnswer(_ID, "robust-z", "the median over the noise of the quiet minutes, no graph", _ROBUST_Z),
+    _mistake("own-size-only", "each signal by itself: echoes stay",
+             ("odds += sum(", "odds += 0 * sum(")),
     WrongAnswer(_ID, "new-templates-only", "logs alone, the most frequent new template first",
                 _LOGS_ONLY),
     _mistake("never-silent", "no threshold: claims something on a quiet night",
-             ("score > (2.0 if best else _INSIGHT_THRESHOLD)", "score > 0")),
+             ("ranked[0][0] > _INSIGHT_THRESHOLD", "ranked")),
     _mistake("columns-by-position", "takes the columns in the order in which they came last time",
              ("names = [tuple(pair) for pair in metrics.columns]",
               "names = [(s, m) for s in shop.SERVICES for m in shop.METRICS]")),
@@ -164,8 +190,8 @@ WRONG_ANSWERS: list[WrongAnswer] = [
 
 ALTERNATIVES: list[WrongAnswer] = [
     _mistake("wasserstein", "distance of the distributions in units of noise, as lists",
-             (_SHIFT, _WASSERSTEIN), ("best.append((kind, service, name))",
-                                      "best.append([kind, service, name])"),
+             (_SHIFT, _WASSERSTEIN), ("best.append(tuple(entry))",
+                                      "best.append(list(entry))"),
              kind="alternative"),
     _mistake("ks-benjamini-hochberg", "KS tests with a false discovery rate choose, the size ranks",
              (_SHIFT, _BENJAMINI_HOCHBERG), ("\ndef _insight_log_surges(", _SIGNIFICANT),

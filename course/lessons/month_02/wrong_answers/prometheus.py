@@ -12,7 +12,8 @@ _mistake = Solutions(Path(__file__).parents[1]).mistake
 _RATE_CONSTANT = """
 def counter_rate(samples, times, window):
     return pd.DataFrame(
-        {"samples": 4, "resets": 0, "increase": 10.0, "before_s": 0.0, "after_s": 0.0, "rate": 0.1},
+        {"samples": 4, "resets": 0, "increase": 10.0, "before_s": 0.0, "after_s": 0.0, "rate": 0.1,
+         "even": 0.1, "covered": 1.0},
         index=times,
     )
 """
@@ -32,7 +33,7 @@ def counter_rate(samples, times, window):
             row["after_s"] = after if after < 1.1 * spacing else spacing / 2
             row["increase"] = float(len(inside))
             row["rate"] = 1 / spacing
-        rows.append(row)
+        rows.append(row | {"even": row["rate"], "covered": 1.0})
     return pd.DataFrame(rows, index=times)
 """
 
@@ -49,7 +50,8 @@ def counter_rate(samples, times, window):
             row |= {"increase": change, "before_s": 0.0, "after_s": 0.0, "rate": change / span}
         rows.append(row)
     columns = ["samples", "resets", "increase", "before_s", "after_s", "rate"]
-    return pd.DataFrame(rows, index=times).reindex(columns=columns)
+    table = pd.DataFrame(rows, index=times).reindex(columns=columns)
+    return table.assign(even=table["rate"], covered=1.0)
 """
 
 _RATE_PACKAGE = """
@@ -67,7 +69,25 @@ def counter_rate(samples, times, window):
         found = shipped.evaluate(shipped.load_rules(rules), {"x": samples}, **when).recorded
         row = {name: found[name].iloc[0] if name in found else np.nan for name in asked}
         rows.append(row | {"before_s": 0.0, "after_s": 0.0})
-    return pd.DataFrame(rows, index=times).fillna({"samples": 0, "resets": 0})
+    table = pd.DataFrame(rows, index=times).fillna({"samples": 0, "resets": 0})
+    return table.assign(even=table["rate"], covered=1.0)
+"""
+
+_EVEN = """
+def _even(samples, times, window):
+    rows = []
+    points = list(zip(samples.index, samples))
+    for time in times:
+        grown = seen = 0.0
+        for (a, old), (b, new) in zip(points, points[1:]):
+            if old == old and new == new:
+                overlap = (min(b, time) - max(a, time - window)).total_seconds()
+                if overlap > 0:
+                    seen += overlap
+                    grown += (new if new < old else new - old) * overlap / (b - a).total_seconds()
+        width = window.total_seconds()
+        rows.append((grown / width if seen else float("nan"), seen / width))
+    return rows
 """
 
 _RATE_NUMPY = """
@@ -103,10 +123,22 @@ def counter_rate(samples, times, window):
     ).where(np.column_stack([enough] * 4))
     table["resets"] = np.where(enough, falls[last + 1] - falls[first + 1], 0)
     table["samples"] = count
+    every = samples.index.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[ms]").astype("int64")
+    levels = samples.to_numpy(float)
+    left, right = every[:-1][None], every[1:][None]
+    growth = np.diff(levels)
+    growth = np.where(growth < 0, levels[1:], growth)[None]
+    overlap = np.minimum(right, end[:, None]) - np.maximum(left, (end - width)[:, None])
+    overlap = np.where(np.isnan(growth) | (overlap < 0), 0, overlap)
+    share = np.nansum(growth * overlap / (right - left), axis=1) / (width / 1e3)
+    table["covered"] = overlap.sum(axis=1) / width
+    table["even"] = np.where(table["covered"] > 0, share, np.nan)
     return table
 """
 
-_RATE_PLAIN = """
+_RATE_PLAIN = (
+    _EVEN
+    + """
 def counter_rate(samples, times, window):
     points = [(t.timestamp(), v) for t, v in samples.items() if v == v]
     width = window.total_seconds()
@@ -130,8 +162,10 @@ def counter_rate(samples, times, window):
             answer[2:] = [increase, left, right, increase * (1 + (left + right) / span) / width]
         for column, item in zip(table.values(), answer):
             column.append(item)
-    return pd.DataFrame(table, index=times)
+    even = pd.DataFrame(_even(samples, times, window), index=times, columns=["even", "covered"])
+    return pd.DataFrame(table, index=times).join(even[~even.index.duplicated()])
 """
+)
 
 _RATE = [
     WrongAnswer("rate", "constants", "looks at no sample", _RATE_CONSTANT, "constant"),
@@ -143,6 +177,21 @@ _RATE = [
     _mistake(
         "rate", "closed on the left", "the window of Prometheus 2",
         ('searchsorted(times - window, side="right")', 'searchsorted(times - window, side="left")'),
+    ),
+    _mistake(
+        "rate", "Prometheus' rules alone", "pasted; the rate for even, all covered",
+        ('row["even"] = (growth * overlap / (right - left)).sum() / (end - begin)', "pass"),
+        ("columns=columns)", 'columns=columns).assign(even=lambda t: t["rate"], covered=1.0)'),
+    ),
+    _mistake(
+        "rate", "pairs of the window", "even from the samples inside alone",
+        ("overlap = np.clip(np.minimum(right, end) - np.maximum(left, begin), 0, None)",
+         "overlap = (right - left) * ((left > begin) & (right <= end))"),
+    ),
+    _mistake(
+        "rate", "bridged", "spreads growth over a staleness marker",
+        ("seconds = (samples.index - samples.index[0])", "seconds = (alive.index - samples.index[0])"),
+        ("level = samples.to_numpy(float)", "level = alive.to_numpy(float)"),
     ),
     _mistake(
         "rate", "no resets", "last minus first",
@@ -186,13 +235,28 @@ _RATE = [
     ),
 ]  # fmt: skip
 
-_QUANTILE_TIMELESS = """
-def histogram_quantile(q, buckets):
+# Merge as the exercise asks, or as `sum by (le)` does, and give the buckets to a function of one histogram.
+_MERGED = """
+def histogram_quantile(q, replicas):
+    table = pd.concat(replicas, axis=1, join="inner") if replicas else pd.DataFrame()
+    return _of_one(q, table.sum(axis=1))
+
+
+"""
+_SUMMED = _MERGED.replace('join="inner"', 'join="outer"')
+
+_QUANTILE_TIMELESS = (
+    _MERGED
+    + """
+def _of_one(q, buckets):
     return {"value": float("nan"), "low": float("nan"), "high": float("nan")}
 """
+)
 
-_QUANTILE_BOUNDS_ONLY = """
-def histogram_quantile(q, buckets):
+_QUANTILE_BOUNDS_ONLY = (
+    _MERGED
+    + """
+def _of_one(q, buckets):
     nan, inf = float("nan"), float("inf")
     if not 0 <= q <= 1:
         return {"value": nan if q != q else inf if q > 1 else -inf, "low": nan, "high": nan}
@@ -203,11 +267,14 @@ def histogram_quantile(q, buckets):
     low = bounds[place - 1] if place else min(0.0, bounds[0])
     return {"value": low + (bounds[place] - low) / 2, "low": low, "high": bounds[place]}
 """
+)
 
-_QUANTILE_PACKAGE = """
+_QUANTILE_PACKAGE = (
+    _MERGED
+    + """
 from course.telemetry.prometheus import functions as shipped
 
-def histogram_quantile(q, buckets):
+def _of_one(q, buckets):
     ordered = buckets.sort_index()
     if ordered.empty:
         return {"value": float("nan"), "low": float("nan"), "high": float("nan")}
@@ -218,9 +285,15 @@ def histogram_quantile(q, buckets):
         )[0]
     return {"value": value, "low": value, "high": value}
 """
+)
 
-_QUANTILE_LOOP = """
-def histogram_quantile(q, buckets):
+_QUANTILE_LOOP = (
+    """
+import math
+"""
+    + _MERGED
+    + """
+def _of_one(q, buckets):
     def answer(value, low=math.nan, high=math.nan):
         return dict(high=high, low=low, value=value)
     if q != q:
@@ -250,9 +323,12 @@ def histogram_quantile(q, buckets):
 
 import math
 """
+)
 
-_QUANTILE_INTERP = """
-def histogram_quantile(q, buckets):
+_QUANTILE_INTERP = (
+    _MERGED
+    + """
+def _of_one(q, buckets):
     nothing = {"value": np.nan, "low": np.nan, "high": np.nan}
     if not 0 <= q <= 1:
         return nothing | {"value": np.nan if np.isnan(q) else np.copysign(np.inf, q - 0.5)}
@@ -269,6 +345,7 @@ def histogram_quantile(q, buckets):
     low = -np.inf if place == 0 and bounds[0] <= 0 else edges[place]
     return {"value": value, "low": low, "high": edges[place + 1]}
 """
+)
 
 _QUANTILE = [
     WrongAnswer("histogram-quantile", "NaN", "always NaN", _QUANTILE_TIMELESS, "constant"),
@@ -283,6 +360,14 @@ _QUANTILE = [
     WrongAnswer(
         "histogram-quantile", "the package's", "asks the shipped function, knows no interval",
         _QUANTILE_PACKAGE,
+    ),
+    WrongAnswer(
+        "histogram-quantile", "sum by (le)", "adds up what is there, as Prometheus does",
+        _QUANTILE_LOOP.replace(_MERGED, _SUMMED),
+    ),
+    _mistake(
+        "histogram-quantile", "the first replica", "one for all",
+        ("pd.concat(replicas, axis=1, join=\"inner\")", "replicas[0].to_frame()"),
     ),
     _mistake(
         "histogram-quantile", "no repair", "takes falling counts as they are", (".cummax()", ""),
