@@ -232,7 +232,8 @@ def stretches(
         for scenario, length in zip(drawn, lengths, strict=True)
     ]  # fmt: skip
     others = rng.choice(list(services), n)
-    own = np.exp(rng.uniform(*np.log(room), (n, len(STORES))))
+    low, high = (float(np.log(share)) for share in room)
+    own = np.exp(rng.uniform(low, high, (n, len(STORES))))
     found = []
     for scenario, recording, other, share in zip(
         scenarios, simulate_many(scenarios), others, own, strict=True

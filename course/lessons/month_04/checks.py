@@ -794,7 +794,7 @@ def _slot_rivals(weeks: ServiceWeeks) -> dict[str, float]:
     lines = np.unique(np.quantile(errors, 1 - np.geomspace(1e-3, 0.5, 60)))
     costs = [scoring.cost(hits, errors >= line, false_alarm=1, miss=10) for line in lines]
     foot = max(reached)
-    return {"foot": foot, "top": foot + 0.4 * (1 - foot),
+    return {"foot": foot, "top": foot + 0.2 * (1 - foot),
             "cost": min(10 * hits.mean(), 1 - hits.mean(), *costs)}  # fmt: skip
 
 

@@ -1467,7 +1467,7 @@ print(pd.DataFrame(results).round(3).to_string())
 # **Scored:** on eight unseen weeks of the services in `TEAM`, of the kinds in `CAUSES`, drawn as in section 6; `train` gets the first six.
 #
 # - 11 points for the PR-AUC on the last two weeks, from the best of three rivals on the same data (boosted trees on raw slots, the
-#   same with the service as a feature, the largest z-score) to four tenths of the way from there to 1.
+#   same with the service as a feature, the largest z-score; 0.6 to 0.7) to a fifth of the way from there to 1.
 # - 4 for the mean cost of paging from the card's threshold on, in the same two weeks: from 0.7 down to 0.5 times the cost of the cheapest of never, always and the best line on `error_ratio`.
 # - 6 for the facts of the card, a sixth each: `trained_from`, `trained_to` and `rows` exact, `base_rate` and `trivial_pr_auc` to 1e-6, and `limits`.
 # - 4 for saving: in a fresh kernel the loaded model gives the same probabilities (to 1e-9), and the card is the same.
