@@ -20,6 +20,7 @@ import pytest
         "probability",
         "ranking",
         "alerting",
+        "forecasting",
     ],
 )
 def test_examples(name: str) -> None:
