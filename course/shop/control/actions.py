@@ -56,8 +56,9 @@ _TYPES = (
     ActionType(Action.RESTART, "Restarts the replicas in turn: memory, runaway processes and "
                "connections are given back; a minute with a replica less and 5 % failures; a "
                "cache loses half of its entries.",
-               "a service of the shop's own", 2, 0.05, 0.2),
-    ActionType(Action.SCALE, "Runs 1, 2 or 3 replicas more than usual, at most half as many again.",
+               "a service of the shop's own", 2, 0.05, 0.1),
+    ActionType(Action.SCALE, "Runs 1, 2 or 3 replicas more than usual, at most half as many again; "
+               "they do not get ready while callers flood them with retries.",
                "a service of the shop's own", 3, 0.05, 0.1, 0.01, (1, 2, 3)),
     ActionType(Action.ROLL_BACK, "Puts the last release or settings back; minutes of cold caches.",
                "a deploy or a changed setting of the service within 60 minutes, not yet rolled back",
@@ -66,14 +67,15 @@ _TYPES = (
                "error that nobody retries.",
                "a service of the shop's own that others wait for", 1, 0.02, 0.1, 0.0,
                (0.25, 0.5, 0.75)),
-    ActionType(Action.OPEN_BREAKER, "Callers stop calling for 3, 6 or 12 minutes but for probes; "
+    ActionType(Action.OPEN_BREAKER, "Callers stop calling but for probes, for 3, 6 or 12 minutes and "
+               "for as long as the probes fail; "
                "they fail at once, or fall back where there is a fallback.",
                "a service that another calls and waits for", 1, 0.02, 0.1, 0.0, (3, 6, 12)),
     ActionType(Action.FLUSH_CACHE, "Empties a cache: every lookup misses, for minutes.",
                "a cache", 1, 0.02, 0.1),
     ActionType(Action.FAIL_OVER, "Moves the service to its standby on another host: two minutes "
-               "with 25 % failures; the standby is used up for an hour.",
-               "a free standby, which the shop's own services have", 2, 0.15, 0.8),
+               "with 15 % failures; the standby is used up for an hour.",
+               "a free standby, which the shop's own services have", 2, 0.15, 0.5),
     ActionType(Action.RAISE_LIMIT, "Gives the service 1.5, 2 or 3 times its pool, memory and disk.",
                "a service of the shop's own", 2, 0.05, 0.2, 0.01, (1.5, 2.0, 3.0)),
 )  # fmt: skip

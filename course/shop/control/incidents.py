@@ -37,7 +37,6 @@ PLACES: dict[str, tuple[str, ...]] = {
                    "pricing", "inventory", "payment", "shipping"),
     "bad_config": ("gateway", "storefront", "search", "cart", "checkout", "account", "catalog",
                    "pricing", "inventory", "payment", "orders-db"),
-    "network_delay": ("session-cache", "catalog-cache", "catalog-db", "orders-db", "inventory"),
     "network_loss": ("gateway", "storefront", "search", "cart", "checkout", "account", "catalog",
                      "pricing", "inventory", "payment", "session-cache", "orders-db"),
     "third_party_outage": ("payment-provider",),
@@ -51,9 +50,12 @@ PLACES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 #: Kinds of incident that are none: whoever acts on them does no good.
 HARMLESS = (BLIP,)
+#: Kinds that cost the users nothing below a severity.
+_MILD = {"memory_leak": 0.85, "network_loss": 0.85}
 
 _RETRIES = 4.0  # further attempts of a metastable overload's callers: no backoff, no budget
-_WASTE = 1.0  # part of the capacity that goes into answers nobody waits for any more
+_WASTE = 0.4  # part of the capacity that goes into answers nobody waits for any more
+_BUSY = 0.64  # utilisation of a tightly sized service
 _TRIGGER = (4, 7)  # minutes of a trigger, [low, high)
 
 
@@ -176,15 +178,15 @@ def strike(effects: Effects, scenario: ControlScenario) -> np.ndarray:
 
 def _metastable(effects: Effects, blow: Strike) -> None:
     """A tightly sized service whose callers retry at once, and a trigger of some minutes."""
-    place, severity = blow.place, blow.severity
-    _size_tightly(effects, place, 0.62 + 0.1 * severity)
-    effects.eager[:, place] += _RETRIES + 2.0 * severity
+    place = blow.place
+    _size_tightly(effects, place, _BUSY)
+    effects.eager[:, place] += _RETRIES - TOPOLOGY.services[place].retries
     _trigger(effects, blow, int(blow.rng.integers(3)))
 
 
 def _blip(effects: Effects, blow: Strike) -> None:
     """The same trigger, with callers that back off: it passes."""
-    _size_tightly(effects, blow.place, 0.5)
+    _size_tightly(effects, blow.place, 0.55)
     _trigger(effects, blow, int(blow.rng.integers(3)))
 
 
@@ -195,8 +197,8 @@ def _poisoned(effects: Effects, blow: Strike) -> None:
 
 
 def _size_tightly(effects: Effects, place: int, busy: float) -> None:
-    """Give the service as little CPU as keeps it at ``busy`` in the mean of the episode."""
-    rate = float(effects.rate[WARM_UP:, place].mean())
+    """Give the service as little CPU as keeps it at ``busy`` in the busier minutes of the day."""
+    rate = float(np.quantile(effects.rate[:, place], 0.95))
     factor = rate / TOPOLOGY.capacity[place] / busy
     effects.scale[:, place] *= factor
     effects.pool[:, place] /= factor  # its workers stay
@@ -280,7 +282,7 @@ def _draw(
     severity: tuple[float, float],
 ) -> ControlScenario:
     quiet, surging = rng.random(2) < (control_share, 0.3)
-    day, minute = int(rng.integers(CALENDAR[1])), int(rng.integers(9 * 60, 19 * 60))
+    day, minute = int(rng.integers(CALENDAR[1])), int(rng.integers(10 * 60, 17 * 60))
     kind = kinds[int(rng.integers(len(kinds)))]
     which = int(rng.integers(4))
     if quiet:
@@ -289,7 +291,8 @@ def _draw(
     place = service[int(rng.integers(len(service)))]
     start = WARM_UP + int(rng.integers(10, 51))
     minutes = int(rng.integers(40, WARM_UP + STEPS - start + 1))
-    hardness = round(float(rng.uniform(*severity)), 3)
+    low, high = severity
+    hardness = round(float(rng.uniform(max(low, min(_MILD.get(kind, low), high)), high)), 3)
     surge = Surge(
         ("flash_sale", "marketing_mail", "bot_crawl", "batch_job")[int(rng.integers(4))],
         int(rng.integers(20, WARM_UP + STEPS - 80)), int(rng.integers(20, 71)),
@@ -300,7 +303,7 @@ def _draw(
         start=CALENDAR[0] + pd.Timedelta(minutes=day * 1440 + minute),
         minutes=WARM_UP + STEPS,
         seed=int(rng.integers(2**63)),
-        surges=(surge,) if kind == "surge" or (surging and kind != BLIP) else (),
+        surges=(surge,) if kind == "surge" or (surging and kind not in (BLIP, METASTABLE)) else (),
         deploys=(Deploy(place, start, version),) if kind == "deploy" else (),
     )
     if kind not in PLACES:

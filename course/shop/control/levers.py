@@ -43,6 +43,7 @@ CURES: dict[Action, tuple[str, ...]] = {
 _CURE = np.array([[kind in CURES.get(action, ()) for kind in (*PLACES, "")] for action in Action])
 _MOVING_MINUTES = 2
 _FADES = 0.7  # part of a cold start, or of a cache's emptiness, that is left a minute later
+_FLOOD = 2.0  # attempts per call above which new replicas do not get ready
 _EMPTIES = {Action.FLUSH_CACHE: 0.95, Action.RESTART: 0.5}
 _CACHE = POSSIBLE[Action.FLUSH_CACHE]
 _LEAKED, _FILLED = MEMORIES.index("leaked"), MEMORIES.index("filled")
@@ -57,6 +58,7 @@ class Levers:
     due : minutes until an action takes effect, [action, scenario, service]; 0 is none
     level, doomed : its level, and whether nothing will come of it
     extra : replicas beyond the usual
+    ready : whether they serve: under a flood of retries they never get ready
     shed, shed_left : share turned away, and for how many minutes more
     open_left : minutes for which the breaker stays open
     limit : factor on pool, memory and disk
@@ -74,6 +76,7 @@ class Levers:
     level: np.ndarray
     doomed: np.ndarray
     extra: np.ndarray
+    ready: np.ndarray
     shed: np.ndarray
     shed_left: np.ndarray
     open_left: np.ndarray
@@ -94,7 +97,7 @@ class Levers:
         each = (len(Action), *here)
         return cls(
             due=np.zeros(each, int), level=np.zeros(each, int), doomed=np.zeros(each, bool),
-            extra=np.zeros(here), shed=np.zeros(here), shed_left=np.zeros(here, int),
+            extra=np.zeros(here), ready=np.zeros(here, bool), shed=np.zeros(here), shed_left=np.zeros(here, int),
             open_left=np.zeros(here, int), limit=np.ones(here), restarting=np.zeros(here, bool),
             moving=np.zeros(here, int), standby_left=np.zeros(here, int), empty=np.zeros(here),
             cold=np.zeros(here), cured=np.zeros(here, bool), rolled_back=np.zeros(here, bool),
@@ -190,7 +193,7 @@ class Levers:
         self.set_back = np.where(renewed.any(axis=1), age, self.set_back)
         self.rolled_back |= done[Action.ROLL_BACK]
         self.cold = np.where(moved | done[Action.ROLL_BACK], 1.0, self.cold)
-        self.cold = np.where(self.restarting, np.maximum(self.cold, 0.5), self.cold)
+        self.cold = np.where(self.restarting, np.maximum(self.cold, 0.25), self.cold)
         for action, share in _EMPTIES.items():
             self.empty = np.where(done[action] & _CACHE, np.maximum(self.empty, share), self.empty)
         self.moving = np.where(moved, _MOVING_MINUTES, self.moving)
@@ -198,9 +201,9 @@ class Levers:
 
         on, level = done, self.level
         self.extra = np.where(on[Action.SCALE], np.minimum(level[Action.SCALE], QUOTA), self.extra)
-        share = level_value(Action.SHED, level[Action.SHED], 0.0)
-        self.shed = np.where(on[Action.SHED], share, self.shed)
-        self.shed_left = np.where(on[Action.SHED], SHED_MINUTES * (share > 0), self.shed_left)
+        turned = level_value(Action.SHED, level[Action.SHED], 0.0)
+        self.shed = np.where(on[Action.SHED], turned, self.shed)
+        self.shed_left = np.where(on[Action.SHED], SHED_MINUTES * (turned > 0), self.shed_left)
         minutes = level_value(Action.OPEN_BREAKER, level[Action.OPEN_BREAKER], 0).astype(int)
         self.open_left = np.where(on[Action.OPEN_BREAKER], minutes, self.open_left)
         limit = level_value(Action.RAISE_LIMIT, level[Action.RAISE_LIMIT], 1.0)
@@ -218,8 +221,18 @@ class Levers:
             )
         )
 
-    def pass_minute(self) -> None:
-        """Let a minute pass for all that ends by itself."""
+    def pass_minute(self, attempts: np.ndarray, sick: np.ndarray) -> None:
+        """Let a minute pass for all that ends by itself.
+
+        Parameters
+        ----------
+        attempts : np.ndarray
+            Calls made per call wanted, [scenario, service].
+        sick : np.ndarray
+            Services whose probes fail, [scenario, service]: an open breaker stays open.
+        """
+        self.ready = (self.extra > 0) & (self.ready | (attempts <= _FLOOD))
+        self.open_left += sick & (self.open_left == 1)
         for left in (self.shed_left, self.open_left, self.moving, self.standby_left):
             left -= left > 0
         self.shed = np.where(self.shed_left > 0, self.shed, 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -19,7 +18,7 @@ from course.shop.control.incidents import (
     ControlScenario,
     strike,
 )
-from course.shop.control.levers import NOTHING, REFUSED, Levers
+from course.shop.control.levers import REFUSED, Levers
 from course.shop.control.telemetry import Minute, Monitor
 from course.shop.effects import Effects
 from course.shop.engine import INPUTS, MEMORIES, OUTPUTS, Controls, Engine
@@ -39,7 +38,8 @@ FALLBACK = {"payment-provider": 0.9, "shipping": 0.6, "recommendation": 0.6}
 _ENGINE = Engine()
 _LUCK = 21  # purpose of the stream that decides which actions fail
 _PROBES = 0.05  # share of the calls that an open breaker lets through
-_MOVING_FAILS = 0.25
+_MOVING_FAILS = 0.15
+_SICK = 0.2  # share of failing probes from which a breaker stays open
 _TOLERATED = 0.02  # as in the engine
 _EVIDENCE_MINUTES = 5
 _FIELDS = {field.name: place for place, field in enumerate(fields(Effects))}
@@ -47,7 +47,7 @@ _REPLICAS = TOPOLOGY.column("replicas")
 _SERVICE_MS = TOPOLOGY.column("service_ms")
 _ERRORS = np.ascontiguousarray(TOPOLOGY.error_visits)
 _FAILING = MEMORIES.index("failing")
-_FAILURE, _RATE = OUTPUTS.index("failure"), OUTPUTS.index("rate")
+_FAILURE, _RATE, _ATTEMPTS = (OUTPUTS.index(name) for name in ("failure", "rate", "attempts"))
 _STORES = {TOPOLOGY.position[c]: TOPOLOGY.position[s] for c, s in BACKING.items()}
 #: Of the calls that an open breaker stops, the share that callers see fail, as -log(1 - share).
 _STOPPED = -np.log1p(
@@ -91,38 +91,38 @@ class Simulation:
 
     def __init__(self, scenarios: Sequence[ControlScenario]) -> None:
         self.scenarios = tuple(scenarios)
+        self.seen: Minute
         size = len(self.scenarios)
-        kinds = (*PLACES, "")
+        kinds, minutes = (*PLACES, ""), WARM_UP + STEPS
         self._kind = np.array([kinds.index(s.kind) for s in self.scenarios])
         self._home = np.zeros((size, len(SERVICES)), dtype=bool)
         self._start = np.full(size, 10_000)
-        well, ill, waste, memory, disk, since = [], [], [], [], [], []
+        self._waste = np.zeros((size, len(SERVICES)))
+        # What acts on the shop without and with the incident, [minute, field, scenario, service].
+        self._well = np.empty((minutes, len(_FIELDS), size, len(SERVICES)))
+        self._ill = np.empty_like(self._well)
+        self._rest = np.empty((2, minutes, size, len(SERVICES)))  # memory and disk
+        self._since = np.empty((minutes, size, len(SERVICES), len(CHANGES)), dtype=np.int64)
         for row, scenario in enumerate(self.scenarios):
             effects, deploys = prepare(scenario.shop)
-            struck = copy.deepcopy(effects)
-            waste.append(strike(struck, scenario))
-            well.append([getattr(effects, name) for name in _FIELDS])
-            ill.append([getattr(struck, name) for name in _FIELDS])
-            memory.append(life.resting_memory(scenario.shop))
-            disk.append(life.resting_disk(scenario.shop))
-            since.append(_since_change(change_log(scenario.announced, tuple(deploys)), scenario))
+            for name, place in _FIELDS.items():
+                self._well[:, place, row] = self._ill[:, place, row] = getattr(effects, name)
+            struck = Effects(*(self._ill[:, place, row] for place in _FIELDS.values()))
+            self._waste[row] = strike(struck, scenario)
+            self._rest[0, :, row] = life.resting_memory(scenario.shop)
+            self._rest[1, :, row] = life.resting_disk(scenario.shop)
+            log = change_log(scenario.announced, tuple(deploys))
+            self._since[:, row] = _since_change(log, scenario)
             if scenario.incident:
                 self._home[row, TOPOLOGY.position[scenario.incident.service]] = True
                 self._start[row] = scenario.incident.start
-        # [minute, field, scenario, service]
-        self._well = np.ascontiguousarray(np.array(well).transpose(2, 1, 0, 3))
-        self._ill = np.ascontiguousarray(np.array(ill).transpose(2, 1, 0, 3))
-        self._waste = np.array(waste)
-        self._rest = {
-            "memory": np.ascontiguousarray(np.array(memory).swapaxes(0, 1)),
-            "disk": np.ascontiguousarray(np.array(disk).swapaxes(0, 1)),
-        }
-        self._since = np.ascontiguousarray(np.array(since).swapaxes(0, 1))
+        begin = [s.shop.start for s in self.scenarios]
+        self._begin = np.array([[t.hour * 60 + t.minute, t.day_of_week] for t in begin])
         self._luck = np.stack(
-            [seeds.stream(s.shop.seed, _LUCK).random(WARM_UP + STEPS) for s in self.scenarios],
+            [seeds.stream(s.shop.seed, _LUCK).random(minutes) for s in self.scenarios],
             axis=1,
         )
-        self._monitor = Monitor([s.shop.seed for s in self.scenarios], WARM_UP + STEPS)
+        self._monitor = Monitor([s.shop.seed for s in self.scenarios], minutes)
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -157,6 +157,12 @@ class Simulation:
         return np.asarray(self._since[self.minute - 1])
 
     @property
+    def clock(self) -> np.ndarray:
+        """Minute of the day and day of the week, Monday first, [scenario, 2]."""
+        total = self._begin[:, 0] + self.minute - 1
+        return np.stack([total % 1440, (self._begin[:, 1] + total // 1440) % 7], axis=1)
+
+    @property
     def over(self) -> bool:
         """Whether the episode is over."""
         return self.minute >= WARM_UP + STEPS
@@ -169,8 +175,8 @@ class Simulation:
         actions : np.ndarray
             [scenario, (action, service, level)] of int.
         """
-        changed = (self.since_change[..., :2] <= ROLL_BACK_WITHIN).any(axis=-1)
-        evidence = self._burning.any(axis=0)
+        changed = np.any(self.since_change[..., :2] <= ROLL_BACK_WITHIN, axis=-1)
+        evidence = np.logical_or.reduce(self._burning, axis=0)
         refused, cost = self.levers.accept(actions, changed, self._luck[self.minute])
         self._record(actions, refused, cost, evidence)
         cost = cost + self._advance()
@@ -189,17 +195,17 @@ class Simulation:
         open_ = levers.open_left > 0
         inputs, controls = self._inputs(now, effects, state, admit, open_)
         after, outputs = _ENGINE.step(state, inputs, controls)
-        self._forgive(state, after, outputs, np.where(open_, _STOPPED, 0.0) - np.log(admit))
+        sick = self._forgive(state, after, outputs, np.where(open_, _STOPPED, 0.0) - np.log(admit))
         self._engine_state, self._outputs = after, outputs
         shown = {name: effects[place] for name, place in _FIELDS.items()}
         if open_.any():
             outputs = outputs.copy()
             outputs[_RATE] *= np.where(open_, _PROBES, 1.0)  # callers do not call
-        self.seen: Minute = self._monitor.read(now, outputs, shown)
+        self.seen = self._monitor.read(now, outputs, shown)
         self._burning = np.roll(self._burning, 1, axis=0)
         self._burning[0] = (self.seen.bad_ratio > EVIDENCE).any(axis=1)
         upkeep = levers.upkeep()
-        levers.pass_minute()
+        levers.pass_minute(outputs[_ATTEMPTS], sick)
         self.minute += 1
         return upkeep
 
@@ -211,9 +217,11 @@ class Simulation:
             rows = np.arange(len(age))
             earlier = self._ill[now - levers.set_back, _FIELDS["pool"], rows]
             losing = levers.set_back[:, None] > 0
-            pool = np.where(losing, np.maximum(earlier, effects[_FIELDS["pool"]]), ill[_FIELDS["pool"]])
+            pool = np.where(
+                losing, np.maximum(earlier, effects[_FIELDS["pool"]]), ill[_FIELDS["pool"]]
+            )
             effects[_FIELDS["pool"]] = np.where(levers.cured, effects[_FIELDS["pool"]], pool)
-        effects[_FIELDS["scale"]] *= 1 + levers.extra / _REPLICAS
+        effects[_FIELDS["scale"]] *= 1 + levers.extra * levers.ready / _REPLICAS
         effects[_FIELDS["pool"]] *= levers.limit
         effects[_FIELDS["work"]] *= 1 + 0.4 * levers.cold
         effects[_FIELDS["tail"]] += 0.25 * levers.cold
@@ -256,8 +264,8 @@ class Simulation:
             "leak": field["leak"] / limit,
             "fill": field["fill"] / limit,
             "eager": field["eager"],
-            "memory": self._rest["memory"][now] / limit,
-            "disk": self._rest["disk"][now] / limit,
+            "memory": self._rest[0, now] / limit,
+            "disk": self._rest[1, now] / limit,
         }  # fmt: skip
         controls = Controls(
             capacity=np.ones_like(admit),
@@ -268,19 +276,21 @@ class Simulation:
 
     def _forgive(
         self, before: np.ndarray, after: np.ndarray, outputs: np.ndarray, turned_away: np.ndarray
-    ) -> None:
+    ) -> np.ndarray:
         """Take what was turned away on purpose out of the failures that cause retries.
 
-        Requests that are shed are told not to come back; an open breaker does not retry.
+        Requests that are shed are told not to come back; an open breaker does not retry. Return
+        where the others fail too often, [scenario, service].
         """
         if not turned_away.any():
-            return
+            return np.zeros(turned_away.shape, dtype=bool)
         purpose = np.add.reduce(turned_away[:, None, :] * _ERRORS, axis=2)
         lost = -np.log1p(-np.minimum(outputs[_FAILURE], 1 - 1e-9))
         other = 1 - np.exp(-np.maximum(lost - purpose, 0.0))
         mean = 0.5 * (before[_FAILING] + np.maximum(other - _TOLERATED, 0.0))
         corrected = np.where(mean > 1e-3, mean, 0.0)
         after[_FAILING] = np.where(purpose > 0, corrected, after[_FAILING])
+        return np.asarray(other > _SICK)
 
     def _record(
         self, actions: np.ndarray, refused: np.ndarray, cost: np.ndarray, evidence: np.ndarray
