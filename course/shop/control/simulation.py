@@ -49,10 +49,8 @@ _ERRORS = np.ascontiguousarray(TOPOLOGY.error_visits)
 _FAILING = MEMORIES.index("failing")
 _FAILURE, _RATE, _ATTEMPTS = (OUTPUTS.index(name) for name in ("failure", "rate", "attempts"))
 _STORES = {TOPOLOGY.position[c]: TOPOLOGY.position[s] for c, s in BACKING.items()}
-#: Of the calls that an open breaker stops, the share that callers see fail, as -log(1 - share).
-_STOPPED = -np.log1p(
-    -(1 - _PROBES) * (1 - np.array([FALLBACK.get(name, 0.0) for name in SERVICES]))
-)
+#: Share of the calls that callers see fail because an open breaker stopped them.
+_STOPPED = (1 - _PROBES) * (1 - np.array([FALLBACK.get(name, 0.0) for name in SERVICES]))
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,7 @@ class Simulation:
     seen : the last minute's telemetry
     usual, deviation : median and scaled median absolute deviation of the metrics over the warm-up,
         [scenario, service, metric]
+    engine_inputs, controls : what the engine was given for the last minute
     result : what became of each action in the last minute, [action, scenario, service]
     records : one dict for each action that a policy chose
     """
@@ -194,8 +193,10 @@ class Simulation:
         admit = 1 - levers.shed
         open_ = levers.open_left > 0
         inputs, controls = self._inputs(now, effects, state, admit, open_)
+        self.engine_inputs, self.controls = inputs, controls
         after, outputs = _ENGINE.step(state, inputs, controls)
-        sick = self._forgive(state, after, outputs, np.where(open_, _STOPPED, 0.0) - np.log(admit))
+        self._forgive(state, after, outputs, np.where(open_, -np.log1p(-_STOPPED), -np.log(admit)))
+        sick = self._probes_fail(effects, outputs)
         self._engine_state, self._outputs = after, outputs
         shown = {name: effects[place] for name, place in _FIELDS.items()}
         if open_.any():
@@ -251,7 +252,7 @@ class Simulation:
         limit = self.levers.limit
         log_ok = -np.log1p(-field["fail"])
         # The engine fails what is not admitted; an open breaker has its own share of failures.
-        log_ok = np.where(open_, log_ok + np.log(_PROBES) + _STOPPED, log_ok)
+        log_ok = np.where(open_, _breaker_loss(field["fail"]) + np.log(_PROBES), log_ok)
         columns = {
             "rate": field["rate"],
             "inject": field["inject"],
@@ -269,28 +270,33 @@ class Simulation:
         }  # fmt: skip
         controls = Controls(
             capacity=np.ones_like(admit),
-            admit=admit * np.where(open_, _PROBES, 1.0),
+            admit=np.where(open_, _PROBES, admit),
             restart=self.levers.restarting.astype(float),
         )
         return np.stack([columns[name] for name in INPUTS]), controls
 
     def _forgive(
         self, before: np.ndarray, after: np.ndarray, outputs: np.ndarray, turned_away: np.ndarray
-    ) -> np.ndarray:
+    ) -> None:
         """Take what was turned away on purpose out of the failures that cause retries.
 
-        Requests that are shed are told not to come back; an open breaker does not retry. Return
-        where the others fail too often, [scenario, service].
+        Requests that are shed are told not to come back; an open breaker does not retry.
         """
         if not turned_away.any():
-            return np.zeros(turned_away.shape, dtype=bool)
+            return
         purpose = np.add.reduce(turned_away[:, None, :] * _ERRORS, axis=2)
         lost = -np.log1p(-np.minimum(outputs[_FAILURE], 1 - 1e-9))
         other = 1 - np.exp(-np.maximum(lost - purpose, 0.0))
         mean = 0.5 * (before[_FAILING] + np.maximum(other - _TOLERATED, 0.0))
         corrected = np.where(mean > 1e-3, mean, 0.0)
         after[_FAILING] = np.where(purpose > 0, corrected, after[_FAILING])
-        return np.asarray(other > _SICK)
+
+    def _probes_fail(self, effects: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Where an open breaker's probes fail too often to close it, [scenario, service]."""
+        fail = effects[_FIELDS["fail"]]
+        lost = -np.log1p(-np.minimum(outputs[_FAILURE], 1 - 1e-9))
+        callees = np.maximum(lost - _breaker_loss(fail), 0.0)
+        return np.asarray(1 - (1 - fail) * np.exp(-callees) > _SICK)
 
     def _record(
         self, actions: np.ndarray, refused: np.ndarray, cost: np.ndarray, evidence: np.ndarray
@@ -313,6 +319,11 @@ class Simulation:
                     self.scenarios[row].faulty and self.minute >= self._start[row]
                 ),
             })  # fmt: skip
+
+
+def _breaker_loss(fail: np.ndarray) -> np.ndarray:
+    """What callers of a service with an open breaker see fail of itself, as -log(1 - share)."""
+    return -np.log1p(-(_PROBES * fail + _STOPPED))
 
 
 def _since_change(log: pd.DataFrame, scenario: ControlScenario) -> np.ndarray:
