@@ -21,6 +21,9 @@ import pytest
         "ranking",
         "alerting",
         "forecasting",
+        "remediation",
+        "offpolicy",
+        "capacity",
     ],
 )
 def test_examples(name: str) -> None:
