@@ -19,11 +19,13 @@ from course.shop.effects import Effects
 from course.shop.faults import FAULTS, Strike
 from course.shop.scenario import Deploy, Fault, Scenario, Surge
 from course.shop.topology import BACKING, TOPOLOGY
+from course.shop.workload import JOURNEYS
 
 #: Minutes of telemetry before the first action, and steps of an episode.
 WARM_UP, STEPS = 60, 120
 METASTABLE, POISONED, BLIP = "metastable", "poisoned_cache", "blip"
-#: Services where each kind of incident costs the users something, by measurement.
+#: Services where each kind of incident costs the users something, by measurement. Of the shop's kinds
+#: network_delay is left out: by itself it makes no request miss its objective.
 PLACES: dict[str, tuple[str, ...]] = {
     "cpu_saturation": ("storefront", "search", "cart", "checkout", "catalog", "pricing",
                        "inventory", "payment", "session-cache", "catalog-db", "orders-db"),
@@ -53,10 +55,10 @@ HARMLESS = (BLIP,)
 #: Kinds that cost the users nothing below a severity.
 _MILD = {"memory_leak": 0.85, "network_loss": 0.85}
 
-_RETRIES = 4.0  # further attempts of a metastable overload's callers: no backoff, no budget
+_RETRIES = 5.0  # further attempts of a metastable overload's callers: no backoff, no budget
 _WASTE = 0.4  # part of the capacity that goes into answers nobody waits for any more
 _BUSY = 0.64  # utilisation of a tightly sized service
-_TRIGGER = (4, 7)  # minutes of a trigger, [low, high)
+_TRIGGER = (5, 8)  # minutes of a trigger, [low, high)
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,13 @@ class Incident:
                 f"{self.kind} can't strike {self.service}; "
                 f"choose one of: {', '.join(PLACES[self.kind])}"
             )
-        if self.start < 0 or self.minutes < 1 or not 0 < self.severity <= 1:
+        if self.start < 0 or self.minutes < 1:
             raise ValueError(
-                f"start is {self.start}, minutes {self.minutes}, severity {self.severity}; they "
-                "must be 0 or later, at least 1, and in (0, 1]"
+                f"start is {self.start} and minutes {self.minutes}; they must be 0 or later and at "
+                "least 1"
             )
+        if not 0 < self.severity <= 1:
+            raise ValueError(f"severity is {self.severity}; it must lie in (0, 1]")
 
 
 @dataclass(frozen=True)
@@ -181,13 +185,13 @@ def _metastable(effects: Effects, blow: Strike) -> None:
     place = blow.place
     _size_tightly(effects, place, _BUSY)
     effects.eager[:, place] += _RETRIES - TOPOLOGY.services[place].retries
-    _trigger(effects, blow, int(blow.rng.integers(3)))
+    _trigger(effects, blow)
 
 
 def _blip(effects: Effects, blow: Strike) -> None:
     """The same trigger, with callers that back off: it passes."""
     _size_tightly(effects, blow.place, 0.55)
-    _trigger(effects, blow, int(blow.rng.integers(3)))
+    _trigger(effects, blow)
 
 
 def _poisoned(effects: Effects, blow: Strike) -> None:
@@ -204,15 +208,18 @@ def _size_tightly(effects: Effects, place: int, busy: float) -> None:
     effects.pool[:, place] /= factor  # its workers stay
 
 
-def _trigger(effects: Effects, blow: Strike, variant: int) -> None:
+def _trigger(effects: Effects, blow: Strike) -> None:
+    # A burst of customers is damped on its way to a service further down.
+    at_entry = TOPOLOGY.names[blow.place] in JOURNEYS
+    variant = int(blow.rng.integers(0 if at_entry else 1, 3))
     length = min(int(blow.rng.integers(*_TRIGGER)), blow.minutes)
     where = slice(blow.start, blow.start + length)
     if variant == 0:  # a burst of customers
-        effects.rate[where] *= 2.2
+        effects.rate[where] *= 2.6
     elif variant == 1:  # a short outage
         effects.add_failures(where, blow.place, 0.65)
     else:  # replicas crash
-        effects.scale[where, blow.place] *= 0.35
+        effects.scale[where, blow.place] *= 0.3
 
 
 _OWN_KINDS: dict[str, Callable[[Effects, Strike], None]] = {
@@ -253,7 +260,7 @@ def draw_scenarios(
 
     Examples
     --------
-    >>> [scenario.kind for scenario in draw_scenarios(3, seed=1, kinds=["bad_deploy"])]
+    >>> [scenario.kind for scenario in draw_scenarios(3, seed=0, kinds=["bad_deploy"])]
     ['bad_deploy', 'bad_deploy', '']
     """
     if n < 0:

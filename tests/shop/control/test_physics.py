@@ -295,7 +295,7 @@ WRONG = {
     "disk_full": [(Action.RESTART, 0), (Action.FAIL_OVER, 0), (Action.SCALE, 2)],
     "retry_storm": [(Action.RESTART, 0), (Action.FAIL_OVER, 0)],
     "noisy_neighbour": [(Action.RESTART, 0), (Action.RAISE_LIMIT, 2)],
-    METASTABLE: [(Action.RESTART, 0), (Action.SCALE, 3), (Action.FAIL_OVER, 0), (Action.SHED, 1)],
+    METASTABLE: [(Action.RESTART, 0), (Action.SCALE, 3), (Action.FAIL_OVER, 0)],
     "poisoned_cache": [(Action.SCALE, 3), (Action.FAIL_OVER, 0), (Action.OPEN_BREAKER, 2)],
     "cache_stampede": [(Action.FLUSH_CACHE, 0), (Action.RESTART, 0), (Action.OPEN_BREAKER, 1)],
     BLIP: [(Action.RESTART, 0), (Action.SHED, 3), (Action.SCALE, 3), (Action.FAIL_OVER, 0)],
@@ -415,7 +415,7 @@ def test_retries_and_goodput_show_it(bench) -> None:
         seen.append(simulation.seen.metrics[rows, trial.home])
     seen = np.array(seen)  # [step, scenario, metric]
     assert (seen[:5, :, 9] < 0.05).all() and (seen[-10:, :, 9] > 0.5).all()
-    assert (seen[-10:, :, 10].mean(axis=0) < 0.5 * seen[:5, :, 10].mean(axis=0)).all()
+    assert (seen[-10:, :, 10].mean(axis=0) < 0.7 * seen[:5, :, 10].mean(axis=0)).all()
     assert (seen[-10:, :, 0].mean(axis=0) > 1.5 * seen[:5, :, 0].mean(axis=0)).all()
 
 
