@@ -17,6 +17,7 @@ from course.shop.control.actions import (
     POSSIBLE,
     QUOTA,
     REFUSED_COST,
+    ROLL_BACK_WITHIN,
     SHED_MINUTES,
     STANDBY_MINUTES,
     TAKE_BACK_DELAY,
@@ -113,7 +114,7 @@ class Levers:
         )  # fmt: skip
 
     def accept(
-        self, actions: np.ndarray, changed: np.ndarray, luck: np.ndarray
+        self, actions: np.ndarray, since_change: np.ndarray, luck: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Send one action a scenario on its way, or refuse it.
 
@@ -121,8 +122,8 @@ class Levers:
         ----------
         actions : np.ndarray
             [scenario, (action, service, level)] of int.
-        changed : np.ndarray
-            Services with a change that is recent enough to be rolled back, [scenario, service].
+        since_change : np.ndarray
+            Minutes since the last deploy or changed setting, [scenario, service].
         luck : np.ndarray
             Uniform in 0..1, [scenario]: below the chance to fail nothing will come of the action.
 
@@ -133,7 +134,8 @@ class Levers:
         """
         kind, service, level = actions.T
         rows = np.arange(len(actions))
-        self.rolled_back &= changed  # what changes later can be rolled back again
+        self.rolled_back &= since_change > 0  # what changes later can be rolled back again
+        changed = since_change <= ROLL_BACK_WITHIN
         here = rows, service
         in_force = {
             Action.SCALE: self.extra[here] > 0,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from course.shop import life, seeds
 from course.shop.changes import change_log
-from course.shop.control.actions import ACTIONS, ROLL_BACK_WITHIN, Action
+from course.shop.control.actions import ACTIONS, Action
 from course.shop.control.incidents import (
     PLACES,
     STEPS,
@@ -18,7 +18,7 @@ from course.shop.control.incidents import (
     ControlScenario,
     strike,
 )
-from course.shop.control.levers import REFUSED, Levers
+from course.shop.control.levers import NOTHING, REFUSED, Levers
 from course.shop.control.telemetry import Minute, Monitor
 from course.shop.effects import Effects
 from course.shop.engine import INPUTS, MEMORIES, OUTPUTS, Controls, Engine
@@ -174,14 +174,15 @@ class Simulation:
         actions : np.ndarray
             [scenario, (action, service, level)] of int.
         """
-        changed = np.any(self.since_change[..., :2] <= ROLL_BACK_WITHIN, axis=-1)
+        since = self.since_change[..., :2].min(axis=-1)
         evidence = np.logical_or.reduce(self._burning, axis=0)
-        refused, cost = self.levers.accept(actions, changed, self._luck[self.minute])
+        refused, cost = self.levers.accept(actions, since, self._luck[self.minute])
         self._record(actions, refused, cost, evidence)
         cost = cost + self._advance()
         kind, service, _ = actions.T
         rows = np.flatnonzero(refused)
-        self.result[kind[rows], rows, service[rows]] = REFUSED
+        where = kind[rows], rows, service[rows]
+        self.result[where] = np.where(self.result[where] == NOTHING, REFUSED, self.result[where])
         return Tally(self.seen.bad.sum(axis=1), cost, self.seen.good.sum(axis=1))
 
     def _advance(self) -> np.ndarray:

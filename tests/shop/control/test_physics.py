@@ -170,18 +170,19 @@ def test_what_breaks_a_precondition_is_refused_and_does_nothing(action, service,
 
 
 def test_a_roll_back_needs_a_recent_change_and_works_once() -> None:
-    deploys = (Deploy("search", 70, "v7"),)
+    deploys = (Deploy("search", 70, "v7"), Deploy("search", 120, "v8"))
     shop = Scenario("2026-03-11T20:00Z", WARM_UP + STEPS, 5, deploys=deploys, background=False)
     simulation = Simulation([ControlScenario(shop)])
+    simulation._luck[:] = 1.0
     simulation.restart()
     refused = {}
     while not simulation.over:
         minute = simulation.minute
-        go = minute in (65, 75, 90, 150)
+        go = minute in (65, 75, 90, 125, 150)
         simulation.step(np.array([[Action.ROLL_BACK if go else 0, SERVICES.index("search"), 0]]))
         if go:
             refused[minute] = simulation.records[-1]["refused"]
-    assert refused == {65: True, 75: False, 90: True, 150: True}
+    assert refused == {65: True, 75: False, 90: True, 125: False, 150: True}
 
 
 def test_a_standby_is_used_up() -> None:
