@@ -30,8 +30,8 @@ class Rollout:
     faulty : whether something was wrong that does not pass by itself, [scenario]
     actions : DataFrame
         One row an action: scenario, step, action, service, level, whether it was refused, its
-        cost, whether telemetry gave reason to act (a journey with more than 2 % of bad requests
-        within the last five minutes), how many services the policy had its hands on (blast radius),
+        cost, whether telemetry gave reason to act (some journey with more than 2 % of bad requests in
+        2 of the last 5 minutes), how many services the policy had its hands on (blast radius),
         and whether a fault was at work.
     """
 

@@ -29,7 +29,8 @@ from course.shop.topology import BACKING, SERVICES, TOPOLOGY
 CHANGES = ("deploy", "config", "flag", "scale")
 #: What "minutes since the last change" says if there was none: longer than an episode.
 NO_CHANGE = 240
-#: A journey whose share of bad requests is above this gives reason to act.
+#: A journey with more bad requests than this in 2 of the last 5 minutes gives reason to act. On a quiet
+#: day that is so in 2 % of the minutes.
 EVIDENCE = 0.02
 #: Calls that an open breaker stops are answered otherwise where the caller can: an order is taken
 #: and charged later; standard rates and the best sellers are shown.
@@ -41,7 +42,7 @@ _PROBES = 0.05  # share of the calls that an open breaker lets through
 _MOVING_FAILS = 0.15
 _SICK = 0.2  # share of failing probes from which a breaker stays open
 _TOLERATED = 0.02  # as in the engine
-_EVIDENCE_MINUTES = 5
+_EVIDENCE_MINUTES, _EVIDENCE_TWICE = 5, 2
 _FIELDS = {field.name: place for place, field in enumerate(fields(Effects))}
 _REPLICAS = TOPOLOGY.column("replicas")
 _SERVICE_MS = TOPOLOGY.column("service_ms")
@@ -175,7 +176,7 @@ class Simulation:
             [scenario, (action, service, level)] of int.
         """
         since = self.since_change[..., :2].min(axis=-1)
-        evidence = np.logical_or.reduce(self._burning, axis=0)
+        evidence = self._burning.sum(axis=0) >= _EVIDENCE_TWICE
         refused, cost = self.levers.accept(actions, since, self._luck[self.minute])
         self._record(actions, refused, cost, evidence)
         cost = cost + self._advance()

@@ -64,6 +64,8 @@ class Rule:
             self._wait, self._burning = np.zeros(n, int), np.zeros(n)
             self._tried = [{} for _ in range(n)]
         self._wait = np.maximum(self._wait - 1, 0)
+        for row, *key in np.argwhere(observation["result"] == 2):  # failed: may be tried again
+            self._tried[row][tuple(key)] -= 1
         burns = observation["bad_ratio"].max(axis=1) > 0.03
         self._burning = np.where(burns, self._burning + 1, 0)
         odd = _oddness(observation)
@@ -112,7 +114,7 @@ class Rule:
         recent = seen["changes"][:, :2].min(axis=1)
         changed = np.flatnonzero((recent <= burning + 12) & (odd.max(axis=1) > 6))
         if len(changed) and (act := fresh(
-            Action.ROLL_BACK, changed[odd[changed].max(axis=1).argmax()], 0, 2
+            Action.ROLL_BACK, changed[odd[changed].max(axis=1).argmax()]
         )):  # fmt: skip
             return act
         if burning < 4 or sick is None:
@@ -129,12 +131,12 @@ class Rule:
         if sick in _STORES:
             if more > 1.25:
                 return fresh(Action.SCALE, sick, 3)
-            return fresh(Action.FAIL_OVER, sick, 0, 2)
+            return fresh(Action.FAIL_OVER, sick)
         if busy > 0.7 and more < 1.5:
             return fresh(Action.RESTART, sick, 0, 2) or fresh(Action.SCALE, sick, 3)
         if more > 1.5:
             return fresh(Action.SCALE, sick, 3)
-        return fresh(Action.FAIL_OVER, sick, 0, 2)
+        return fresh(Action.FAIL_OVER, sick)
 
     @staticmethod
     def _deepest(now, usual, odd):

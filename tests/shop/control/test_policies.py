@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from course.scoring.remediation import remediation_scores
 from course.shop.control import ShopVectorEnv, do_nothing, draw_scenarios, rollout
 from course.shop.control.incidents import METASTABLE
 from course.shop.control.rollout import Rollout
@@ -39,6 +40,17 @@ def test_a_rule_does_next_to_no_harm_where_nothing_is_wrong(envs, nothing) -> No
     assert _saved(rollout(RandomPolicy(), envs), nothing)[controls].mean() < -5.0
 
 
+def test_a_rule_does_no_harm_by_what_could_be_known_and_naive_policies_do(envs, nothing) -> None:
+    def scores(policy):
+        run = rollout(policy, envs)
+        return remediation_scores(run.lost, nothing.lost, run.cost, run.faulty, run.actions)
+
+    rule, restart, chance = scores(Rule()), scores(AlwaysRestart()), scores(RandomPolicy())
+    assert rule.harmful_rate < 0.02 and rule.no_op_correct > 0.6 and rule.saved_share > 0.5
+    assert restart.harmful_rate > 0.1 and restart.no_op_correct < 0.2
+    assert chance.harmful_rate > 0.5 and chance.no_op_correct == 0
+
+
 def test_a_rule_brings_back_goodput_after_a_metastable_failure() -> None:
     envs = ShopVectorEnv(draw_scenarios(20, 4, kinds=[METASTABLE], control_share=0.0))
     left, rule = rollout(do_nothing, envs), rollout(Rule(), envs)
@@ -60,7 +72,7 @@ def test_a_rollout_tells_what_was_done(envs, nothing) -> None:
     assert run.actions["touched"].min() >= 0 and run.actions["evidence"].any()
 
 
-def test_evidence_is_a_journey_in_trouble_within_five_minutes(envs) -> None:
+def test_evidence_is_a_journey_in_trouble_in_two_of_five_minutes(envs) -> None:
     seen = []
 
     def poke(observation) -> np.ndarray:
@@ -73,5 +85,5 @@ def test_evidence_is_a_journey_in_trouble_within_five_minutes(envs) -> None:
     burning = np.array(seen)
     for row in actions.sample(300, random_state=1).itertuples():
         if row.step >= 5:
-            expected = burning[row.step - 4 : row.step + 1, row.scenario].any()
+            expected = burning[row.step - 4 : row.step + 1, row.scenario].sum() >= 2
             assert row.evidence == expected
