@@ -36,7 +36,9 @@ def observation_space() -> gym.spaces.Dict:
 
     ``metrics`` : [service, metric of `CONTROL_METRICS`], of the last minute. Units: requests per
         second (request_rate, goodput), milliseconds (latency_p50_ms, latency_p99_ms), requests
-        (queue_length), and shares 0..1 (all others).
+        (queue_length), and shares 0..1 (all others). retry_ratio is the share of the requests that
+        are retries, goodput counts those that succeeded. Behind an open breaker request_rate counts
+        the probes alone, error_ratio all calls that the callers wanted.
     ``usual``, ``deviation`` : the same shape and units: median, and 1.4826 x median absolute
         deviation, over the 60 minutes before the episode.
     ``bad_ratio`` : [journey of `JOURNEYS`]: share of the users' requests of the last minute that

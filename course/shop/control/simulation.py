@@ -191,7 +191,7 @@ class Simulation:
         now, levers, state = self.minute, self.levers, self._engine_state.copy()
         age = now - self._start
         self.result = levers.take_effect(self._kind, self._home, age, state)
-        effects = self._effects(now, age)
+        effects = self._effects(now)
         admit = 1 - levers.shed
         open_ = levers.open_left > 0
         inputs, controls = self._inputs(now, effects, state, admit, open_)
@@ -212,18 +212,14 @@ class Simulation:
         self.minute += 1
         return upkeep
 
-    def _effects(self, now: int, age: np.ndarray) -> np.ndarray:
+    def _effects(self, now: int) -> np.ndarray:
         """What acts on the shop in this minute, actions included, [field, scenario, service]."""
         levers, ill = self.levers, self._ill[now]
         effects = np.where(levers.cured, self._well[now], ill)
-        if levers.set_back.any():
-            rows = np.arange(len(age))
+        if levers.set_back.any():  # a restarted pool is as full as it was so many minutes ago
+            rows = np.arange(len(levers.set_back))
             earlier = self._ill[now - levers.set_back, _FIELDS["pool"], rows]
-            losing = levers.set_back[:, None] > 0
-            pool = np.where(
-                losing, np.maximum(earlier, effects[_FIELDS["pool"]]), ill[_FIELDS["pool"]]
-            )
-            effects[_FIELDS["pool"]] = np.where(levers.cured, effects[_FIELDS["pool"]], pool)
+            effects[_FIELDS["pool"]] = np.maximum(effects[_FIELDS["pool"]], earlier)
         effects[_FIELDS["scale"]] *= 1 + levers.extra * levers.ready / _REPLICAS
         effects[_FIELDS["pool"]] *= levers.limit
         effects[_FIELDS["work"]] *= 1 + 0.4 * levers.cold
