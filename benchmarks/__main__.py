@@ -1,11 +1,11 @@
-"""Run every benchmark, or those named: ``python -m benchmarks [shop] [grading]``."""
+"""Run every benchmark, or those named: ``python -m benchmarks [shop] [control] [grading]``."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-ALL = {"shop": ["speed"], "grading": []}
+ALL = {"shop": ["speed"], "control": [], "grading": []}
 
 
 def main() -> int:

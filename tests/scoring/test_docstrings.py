@@ -20,6 +20,10 @@ import pytest
         "probability",
         "ranking",
         "alerting",
+        "forecasting",
+        "remediation",
+        "offpolicy",
+        "capacity",
     ],
 )
 def test_examples(name: str) -> None:
