@@ -66,7 +66,9 @@ def libraries(texts: Iterable[Path], package: Path) -> list[str]:
     for path in texts:
         if path.suffix == ".py" and path.is_file():
             # What is imported relatively is of the package.
-            here = path.relative_to(package.parent).parts[:-1] if path.is_relative_to(package) else ()
+            here = (
+                path.relative_to(package.parent).parts[:-1] if path.is_relative_to(package) else ()
+            )
             found = _imported(path, here, path.stat().st_mtime_ns)
             names.update(name.partition(".")[0] for name in found)
     return sorted(names - {package.name, ""})
