@@ -647,12 +647,12 @@ tried = {
     "load": (slope(checkout, pool, load), {"load"}),
     "load and tickets": (slope(checkout, pool, load, tickets), {"load", "tickets"}),
 }
-rows = [
+separated = [
     (name, value, nx.is_d_separator(model, {"pool"}, {"checkout"}, chosen))
     for name, (value, chosen) in tried.items()
 ]
 print(
-    pd.DataFrame(rows, columns=["adjusted for", "effect", "d-separated"])
+    pd.DataFrame(separated, columns=["adjusted for", "effect", "d-separated"])
     .round(2)
     .to_string(index=False)
 )
@@ -1987,10 +1987,10 @@ if petshops:
         print(column)
         print(wide[column].round(2).to_string(), "\n")
     figure, ax = plt.subplots(figsize=(8, 3.4))
-    places = np.arange(len(order))
+    heights = np.arange(len(order))
     for shift, column, color in ((-0.2, "AC@1", plots.BLUE), (0.2, "AC@3", plots.ORANGE)):
-        ax.barh(places + shift, overall.loc[order, column], height=0.38, color=color, label=column)
-    ax.set_yticks(places, order)
+        ax.barh(heights + shift, overall.loc[order, column], height=0.38, color=color, label=column)
+    ax.set_yticks(heights, order)
     ax.set(
         title=f"PetShop, {sizes.sum()} issues: discounting echoes pays",
         xlabel="share of issues (ties by lot)",
@@ -2061,7 +2061,8 @@ for day in days:
         averaged = pd.concat([table[table.index < begin], after])
         found_by["your score, largest"].append((scores_of(table, begin), fault.service))
         found_by["your score, mean"].append((scores_of(averaged, begin), fault.service))
-        by_kind.append((day.system, fault.type, accuracy_at(*found_by["your score, mean"][-1], 1)))
+        scores, cause = found_by["your score, mean"][-1]
+        by_kind.append((day.system, fault.type, accuracy_at(scores, cause, 1)))
     for name, ranked_pods in found_by.items():
         found = [
             np.mean([accuracy_at(scores, cause, k) for scores, cause in ranked_pods])
