@@ -349,7 +349,8 @@ def _statements(rng: np.random.Generator, n: int, words: Sequence[str]) -> list[
         if before is not None and relation == "sibling":
             tokens = _sibling(rng, before, words)
             if tokens is not None:
-                found.append(_Statement(tokens))
+                if all(_apart(tokens, statement.tokens) for statement in found):
+                    found.append(_Statement(tokens))
                 continue
         if before is not None and relation == "twin" and isinstance(before[1], str):
             # One word apart, within the opening.
@@ -378,6 +379,14 @@ def _sibling(rng: np.random.Generator, tokens: _Tokens, words: Sequence[str]) ->
     for place, word in zip(changed.tolist(), fresh, strict=False):
         new[place] = word
     return tuple(new)
+
+
+def _apart(one: _Tokens, other: _Tokens) -> bool:
+    """Whether two statements differ in length, opening or at least two thirds of the later words."""
+    if len(one) != len(other) or one[:2] != other[:2]:
+        return True
+    later = [(a, b) for a, b in zip(one[2:], other[2:], strict=True) if isinstance(a, str)]
+    return 3 * sum(a != b for a, b in later) >= 2 * len(later)
 
 
 def _tokens(rng: np.random.Generator, words: Sequence[str]) -> _Tokens:

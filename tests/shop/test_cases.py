@@ -206,3 +206,18 @@ def test_words_and_names_of_a_log_can_be_chosen() -> None:
     usual = unseen_log(5, lines=600)
     assert not usual["message"].str.contains("zzyx").any()
     assert usual["statement"].equals(log["statement"])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_statements_of_a_shape_differ_in_opening_or_in_most_of_their_later_words(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shapes: dict[tuple, list[dialect._Tokens]] = {}
+    for statement in dialect._statements(rng, 80, dialect.WORDS):
+        tokens = statement.tokens
+        shapes.setdefault((len(tokens), *tokens[:2]), []).append(tokens)
+    for alike in shapes.values():
+        for place, one in enumerate(alike):
+            plain = [i for i, token in enumerate(one) if i > 1 and isinstance(token, str)]
+            for other in alike[:place]:
+                same = sum(one[i] == other[i] for i in plain)
+                assert 3 * same <= len(plain), (one, other)

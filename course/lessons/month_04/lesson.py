@@ -364,9 +364,10 @@ print(f"{counts.iloc[:5].sum() / len(log):.0%} of them, {(counts <= 5).sum()} wr
 # **Drain** (He, Zhu, Zheng and Lyu, ICWS 2017) finds those, one line at a time, with a fixed amount of work
 # per line. The variant of this course:
 #
-# 1. Split the line at blanks into **words**.
+# 1. Split the line at blanks (`split()`: several in a row are one) into **words**.
 # 2. **Leaf.** Lines can belong together only if they have the same number of words and the same first `prefix`
-#    words, where a word that holds a digit counts as `<*>`.
+#    words, where a word that holds a digit counts as `<*>`. (That is for the leaf
+#    only: in the template it stays as it is, like `17` in the example below.)
 # 3. **Similarity.** Each group of the leaf has a template, a list of words, some of which are `<*>`. Its
 #    similarity to the line is
 #
@@ -599,8 +600,8 @@ plt.show()
 print(sweep.round(2).T.to_string())
 
 # %% [markdown]
-# By lines 0.6 and 0.7 are best, by statements 0.5, and neither reaches what good masks reach: what the masks leave, the lists here and
-# units after a blank, no threshold can mend. With good masks the curve has a plateau; a parser that works lies on it with a margin. At work you take
+# By lines 0.6 and 0.7 are best, by statements 0.5. None of them reaches what good masks reach: these masks leave lists and units
+# after a blank in the lines, and no threshold can mend that. With good masks the curve has a plateau; a parser that works lies on it with a margin. At work you take
 # `drain3` (in the maintained fork `drain3-improved`) with masks of your own, which also saves its state, so that a
 # template keeps its number after a restart. Check its settings as you did here: with lines whose statement you know.
 #
@@ -1457,7 +1458,7 @@ print(pd.DataFrame(results).round(3).to_string())
 # | `threshold` | probability from which to page, if a false page in a slot costs 1 and a missed slot of an incident costs 10 |
 # | `limits` | list of at least two sentences (str, 20 characters or more): where it must not be trusted |
 #
-# The sixth week is the last seven days. `save` writes model and card into a folder (made if it is not there; returns
+# The sixth week is the last seven days: 672 slots a service. `save` writes model and card into a folder (made if it is not there; returns
 # `None`), `load` returns the pipeline, `read_card` the card.
 #
 # **Right** means: good probabilities on weeks to come, and a card that tells the truth.
@@ -1467,7 +1468,7 @@ print(pd.DataFrame(results).round(3).to_string())
 # **Scored:** on eight unseen weeks of the services in `TEAM`, of the kinds in `CAUSES`, drawn as in section 6; `train` gets the first six.
 #
 # - 11 points for the PR-AUC on the last two weeks, from the best of three rivals on the same data (boosted trees on raw slots, the
-#   same with the service as a feature, the largest z-score; 0.6 to 0.7) to a fifth of the way from there to 1.
+#   same with the service as a feature, the largest z-score of a slot's metrics against their means and deviations in the first six weeks; 0.6 to 0.7) to a fifth of the way from there to 1.
 # - 4 for the mean cost of paging from the card's threshold on, in the same two weeks: from 0.7 down to 0.5 times the cost of the cheapest of never, always and the best line on `error_ratio`.
 # - 6 for the facts of the card, a sixth each: `trained_from`, `trained_to` and `rows` exact, `base_rate` and `trivial_pr_auc` to 1e-6, and `limits`.
 # - 4 for saving: in a fresh kernel the loaded model gives the same probabilities (to 1e-9), and the card is the same.
