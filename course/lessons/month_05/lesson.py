@@ -1472,12 +1472,12 @@ for message in messages:
     if message.receiver == "pager":
         for number in message.firing:
             told_at.setdefault(number, message.time)
-pages = [number for number, alert in enumerate(timed) if alert.labels["severity"] == "page"]
+rung = [number for number, alert in enumerate(timed) if alert.labels["severity"] == "page"]
 waited = pd.Series(
-    {number: told_at[number] - timed[number].start for number in pages if number in told_at}
+    {number: told_at[number] - timed[number].start for number in rung if number in told_at}
 )
 print(
-    f"{len(pages)} pages began: the pager never heard of {len(pages) - len(waited)}, and of "
+    f"{len(rung)} pages began: the pager never heard of {len(rung) - len(waited)}, and of "
     f"{(waited >= pd.Timedelta('3min')).sum()} only after three minutes or more"
 )
 
