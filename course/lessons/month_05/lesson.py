@@ -857,6 +857,7 @@ notified = dedupe(storm.alerts, pd.Timedelta("15min"))
 print(f"{len(storm.alerts)} alerts, {len(notified)} notifications at a hold of 15 min, ", end="")
 print(f"{notified['count'].sum()} alerts counted in them")
 
+# %%
 holds = [0, 1, 2, 5, 10, 15, 20, 30, 45, 60, 120, 240]
 left = [len(dedupe(storm.alerts, pd.Timedelta(minutes=hold))) for hold in holds]
 figure, ax = plt.subplots(figsize=(7.5, 2.8))
