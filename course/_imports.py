@@ -39,8 +39,7 @@ def reached(texts: Iterable[Path], package: Path) -> list[Path]:
     pending = [path for path in texts if path.is_file()]
     while pending:
         path = pending.pop()
-        here = path.parent.relative_to(package.parent).parts if path.is_relative_to(package) else ()
-        for name in _imported(path, here, path.stat().st_mtime_ns):
+        for name in _imports(path, package):
             for module in _files(name, package):
                 if module not in found:
                     found.add(module)
@@ -65,13 +64,14 @@ def libraries(texts: Iterable[Path], package: Path) -> list[str]:
     names: set[str] = set()
     for path in texts:
         if path.suffix == ".py" and path.is_file():
-            # What is imported relatively is of the package.
-            here = (
-                path.relative_to(package.parent).parts[:-1] if path.is_relative_to(package) else ()
-            )
-            found = _imported(path, here, path.stat().st_mtime_ns)
-            names.update(name.partition(".")[0] for name in found)
+            names.update(name.partition(".")[0] for name in _imports(path, package))
     return sorted(names - {package.name, ""})
+
+
+def _imports(path: Path, package: Path) -> tuple[str, ...]:
+    """Dotted names that a file may import, relative ones from its place in the package."""
+    here = path.parent.relative_to(package.parent).parts if path.is_relative_to(package) else ()
+    return _imported(path, here, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)

@@ -205,10 +205,8 @@ def doubly_robust(
     0.95
     """
     reward, weight = _weights(rewards, target, logged, clip)
-    guess, value = as_scores(predicted, "predicted"), as_scores(expected, "expected")
-    for name, values in (("predicted", guess), ("expected", value)):
-        if len(values) != len(reward):
-            raise ValueError(f"rewards has {len(reward)} decisions and {name} {len(values)}.")
+    guess = _beside(reward, predicted, "predicted")
+    value = _beside(reward, expected, "expected")
     return _mean(value + weight * (reward - guess), weight, level)
 
 
@@ -222,14 +220,19 @@ def _mean(terms: FloatArray, weight: FloatArray, level: float) -> Estimate:
     return Estimate(value, value - reach, value + reach, n, effective_sample_size(weight))
 
 
+def _beside(reward: FloatArray, values: ArrayLike, name: str) -> FloatArray:
+    """Read one number for each decision."""
+    numbers = as_scores(values, name)
+    if len(numbers) != len(reward):
+        raise ValueError(f"rewards has {len(reward)} decisions and {name} {len(numbers)}.")
+    return numbers
+
+
 def _weights(
     rewards: ArrayLike, target: ArrayLike, logged: ArrayLike, clip: float | None
 ) -> tuple[FloatArray, FloatArray]:
     reward = as_scores(rewards, "rewards")
-    new, old = as_scores(target, "target"), as_scores(logged, "logged")
-    for name, values in (("target", new), ("logged", old)):
-        if len(values) != len(reward):
-            raise ValueError(f"rewards has {len(reward)} decisions and {name} {len(values)}.")
+    new, old = _beside(reward, target, "target"), _beside(reward, logged, "logged")
     if len(reward) < 2:
         raise ValueError(f"found {len(reward)} decisions; an interval needs at least 2.")
     if not np.isfinite(reward).all():

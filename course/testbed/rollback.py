@@ -7,6 +7,7 @@ for the share of failed requests; a release that fails several checks in a row i
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 import urllib.parse
@@ -84,7 +85,7 @@ class ReleaseWatch:
         share, requests = self._share(seconds, None)
         if not requests >= self.settings.least:
             return ""
-        before = self._before if self._before == self._before else 0.0
+        before = 0.0 if math.isnan(self._before) else self._before
         accepted = max(self.settings.limit, self.settings.factor * before)
         self.failed = self.failed + 1 if share > accepted else 0
         if self.failed < self.settings.checks:
@@ -168,7 +169,7 @@ class AutoRollback:
                     why = watch.check(now)
                     if why:
                         self._roll_back(watch.service, watch.version, why)
-                except (OSError, ValueError, TimeoutError):
+                except (OSError, ValueError):
                     continue  # the monitoring is away, or the release is: the next turn sees
                 if why or watch.over(now):
                     self._end(watch)

@@ -63,8 +63,7 @@ def _payments(monitoring: Monitoring, seconds: float) -> pd.Series:
     span = f"{max(round(seconds), 1)}s"
 
     def value(expression: str) -> float:
-        found = monitoring.instant(expression.replace("$span", span))
-        return float(found.iloc[0]) if len(found) else 0.0
+        return _value(monitoring, expression.replace("$span", span))
 
     attempts = f'sum(increase(shop_client_attempts_total{{callee="{_PROVIDER}",outcome%s}}[$span]))'
     p99 = (
@@ -120,13 +119,14 @@ def rollback(folder: Path, state: Mapping[str, Any], seconds: float) -> str:
             _wait(seconds, f"a bad release runs, {name}")
             events = [e for e in read_lines(folder / "events.jsonl") if e["time"] >= begin]
             taken = [e for e in events if e["kind"] == "rollback" and e["service"] == _RELEASED]
-            failed = monitoring.instant(
+            failed = _value(
+                monitoring,
                 f'sum(increase(shop_requests_total{{service="{_RELEASED}",code=~"5.."}}'
-                f"[{round(time.time() - begin)}s]))"
+                f"[{round(time.time() - begin)}s]))",
             )
             columns[name] = pd.Series(
                 {
-                    "failed requests": float(failed.iloc[0]) if len(failed) else 0.0,
+                    "failed requests": failed,
                     "seconds that it ran": taken[0]["time"] - begin if taken else seconds,
                 }
             )
@@ -140,6 +140,12 @@ def rollback(folder: Path, state: Mapping[str, Any], seconds: float) -> str:
         ask_supervisor(state, "/rollback", {"on": False})
     table = pd.DataFrame(columns).to_string(float_format="{:.1f}".format)
     return "\n".join([table, "", *(said or ["nothing was taken back"])])
+
+
+def _value(monitoring: Monitoring, expression: str) -> float:
+    """The only value of an expression now; 0 where nothing was counted."""
+    found = monitoring.instant(expression)
+    return float(found.iloc[0]) if len(found) else 0.0
 
 
 def _arrivals(state: Mapping[str, Any]) -> None:

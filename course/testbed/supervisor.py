@@ -340,11 +340,15 @@ class Supervisor:
         self._spread(fault)
         if troubles.KINDS[fault["kind"]].announced == "deploy":
             service = fault["root_service"]
-            self._versions[service] = "v1"
-            self._earlier.pop(service, None)
-            self._rollback.forget(service)
-            self.ledger.event("deploy", service, "v1: rolled back")
+            self._go_back(service, "v1", "deploy", "v1: rolled back")
             self._tell(service, {"version": "v1"})
+
+    def _go_back(self, service: str, version: str, kind: str, detail: str) -> None:
+        """Note that an earlier version holds: nothing to watch, nothing further to go back to."""
+        self._versions[service] = version
+        self._earlier.pop(service, None)
+        self._rollback.forget(service)
+        self.ledger.event(kind, service, detail)
 
     def _set_breakers(self, order: dict[str, Any]) -> dict[str, Any]:
         """Put circuit breakers before some callees, and take all others away."""
@@ -386,10 +390,7 @@ class Supervisor:
             if troubles.KINDS[fault["kind"]].announced == "deploy":  # the mistake in that release
                 self.ledger.end_fault(fault["id"], time.time())
                 del self._faults[fault["id"]]
-        self._versions[service] = earlier
-        del self._earlier[service]
-        self._rollback.forget(service)
-        self.ledger.event("rollback", service, f"{now} -> {earlier}: {why}")
+        self._go_back(service, earlier, "rollback", f"{now} -> {earlier}: {why}")
         child = self.services[service]
         child.kill()  # the loop starts it again, with the version that now holds
         child.process.wait()

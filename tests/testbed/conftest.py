@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,20 @@ class Shop:
 
     def ask(self, path: str, order: dict[str, Any] | None = None) -> dict[str, Any]:
         return ask_supervisor(self.state, path, order)
+
+
+class Script:
+    """A service that answers with the given codes in turn, then with 200."""
+
+    def __init__(self, *codes: int, seconds: float = 0.0) -> None:
+        self.codes, self.seconds, self.calls = list(codes), seconds, 0
+
+    def __call__(
+        self, operation: str, headers: Mapping[str, str], body: dict[str, Any], at: float
+    ) -> tuple[int, dict[str, Any]]:
+        self.calls += 1
+        time.sleep(self.seconds)
+        return (self.codes.pop(0) if self.codes else 200), {"operation": operation, **body}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from opentelemetry.trace import NoOpTracer
 from course.testbed.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, Breakers, BreakerSettings
 from course.testbed.layout import Edge
 from course.testbed.web import BREAKER_OPEN, CallFailed, Client, PooledServer
+from tests.testbed.conftest import Script
 
 EDGE = Edge("catalog", "GET /products", 1.0)
 SETTINGS = BreakerSettings(window=10, least=4, failures=0.5, pause_s=2.0, trials=2)
@@ -177,20 +177,8 @@ def test_settings_without_sense_are_refused(values: dict[str, Any]) -> None:
         BreakerSettings(**values)
 
 
-class _Failing:
-    """A service that fails and counts."""
-
-    calls = 0
-
-    def __call__(
-        self, operation: str, headers: Mapping[str, str], body: dict[str, Any], at: float
-    ) -> tuple[int, dict[str, Any]]:
-        self.calls += 1
-        return 503, {}
-
-
 def test_a_client_with_an_open_breaker_does_not_reach_the_callee_nor_tries_again() -> None:
-    failing = _Failing()
+    failing = Script(*[503] * 9)
     server = PooledServer(4, 10, failing, lambda: None)
     outcomes, said = Counter[str](), list[tuple[str, ...]]()
     breakers = Breakers(lambda *change: said.append(change))
@@ -218,7 +206,7 @@ def test_a_client_with_an_open_breaker_does_not_reach_the_callee_nor_tries_again
 def test_a_caller_without_time_left_says_nothing_about_the_callee() -> None:
     breakers = Breakers(lambda *change: None)
     breakers.switch(["catalog"], BreakerSettings(window=1, least=1))
-    server = PooledServer(1, 1, _Failing(), lambda: None)
+    server = PooledServer(1, 1, Script(503), lambda: None)
     client = Client({"catalog": server.port}, NoOpTracer(), lambda *_: None, breakers)
     with pytest.raises(CallFailed):
         client.call(EDGE, {}, time.time() - 1)

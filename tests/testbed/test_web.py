@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,23 +15,9 @@ from opentelemetry.trace import NoOpTracer
 from course.testbed.control import ask, listen
 from course.testbed.layout import Edge
 from course.testbed.web import CallFailed, Client, Pool, PooledServer, deadline_of
-from tests.testbed.conftest import eventually
+from tests.testbed.conftest import Script, eventually
 
 EDGE = Edge("catalog", "GET /products", 1.0)
-
-
-class Script:
-    """A service that answers with the given codes in turn, then with 200."""
-
-    def __init__(self, *codes: int, seconds: float = 0.0) -> None:
-        self.codes, self.seconds, self.calls = list(codes), seconds, 0
-
-    def __call__(
-        self, operation: str, headers: Mapping[str, str], body: dict[str, Any], at: float
-    ) -> tuple[int, dict[str, Any]]:
-        self.calls += 1
-        time.sleep(self.seconds)
-        return (self.codes.pop(0) if self.codes else 200), {"operation": operation, **body}
 
 
 def _client(script: Script, *, workers: int = 4) -> tuple[Client, Counter[str], PooledServer]:
